@@ -1,0 +1,122 @@
+//! Taking orders off the book.
+
+use super::Trading;
+use crate::{
+    error::{EngineError, Result},
+    risk::position,
+    state::{IndexEntry, OrderNode, TradeEvent, TradeEventKind},
+    units::{CellIndex, NodeIndex, Sequence, Side},
+};
+
+/// Which sides a cancel concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Sides {
+    /// Bids and asks.
+    Both = 0,
+    /// Bids only.
+    Bids = 1,
+    /// Asks only.
+    Asks = 2,
+}
+
+impl Sides {
+    /// Decodes an instruction byte.
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::Both,
+            1 => Self::Bids,
+            2 => Self::Asks,
+            _ => return None,
+        })
+    }
+
+    /// Whether `side` is meant.
+    #[inline(always)]
+    pub const fn contains(self, side: Side) -> bool {
+        matches!((self, side), (Self::Both, _) | (Self::Bids, Side::Bid) | (Self::Asks, Side::Ask))
+    }
+}
+
+impl Trading<'_> {
+    /// Cancels the order with this handle. Fails with `OrderNotFound` unless it is a live order of `trader`.
+    #[inline(always)]
+    pub fn cancel_order(&mut self, trader: CellIndex, handle: NodeIndex, sequence: Sequence) -> Result<()> {
+        let node = self.market.node(handle).ok_or(EngineError::OrderNotFound)?;
+        if node.sequence != sequence || self.ledger.position(node.position)?.trader != trader {
+            return Err(EngineError::OrderNotFound);
+        }
+        self.drop_order(handle, TradeEventKind::Cancelled, CellIndex::NIL).map(|_| ())
+    }
+
+    /// Cancels up to `limit` orders of `trader` in this market, newest first; returns how many. Having none is not an
+    /// error.
+    pub fn cancel_all(&mut self, trader: CellIndex, sides: Sides, limit: u8) -> Result<u8> {
+        let view = self.ledger.view();
+        let market = self.market.header.index;
+        let found = view.positions(view.trader(trader)?).find(|(_, position)| position.market == market);
+        let Some((_, position)) = found else {
+            return Ok(0);
+        };
+        let mut next = position.first_order;
+        let mut cancelled = 0u8;
+        while cancelled < limit {
+            let Some(node) = self.market.node(next) else {
+                break;
+            };
+            let (current, side) = (next, node.side());
+            next = node.next;
+            if sides.contains(side) {
+                self.drop_order(current, TradeEventKind::Cancelled, CellIndex::NIL)?;
+                cancelled = cancelled.wrapping_add(1);
+            }
+        }
+        Ok(cancelled)
+    }
+
+    /// Takes an order off the book for the reason `kind`, releases its reservation and writes the record.
+    #[inline(always)]
+    pub(super) fn drop_order(
+        &mut self,
+        handle: NodeIndex,
+        kind: TradeEventKind,
+        taker: CellIndex,
+    ) -> Result<OrderNode> {
+        let node = *self.market.node(handle).ok_or(EngineError::Corrupt)?;
+        let tick_value = self.row()?.tick_value;
+        let notional = node.price.notional(node.lots, tick_value)?;
+        let position = self.ledger.position_mut(node.position)?;
+        position::release(position, node.side(), node.lots, notional)?;
+        let mut event = TradeEvent::new(kind, node.side());
+        event.order = node.sequence;
+        event.client_id = node.client_id;
+        event.lots = node.lots;
+        event.price = node.price;
+        event.maker = position.trader;
+        event.taker = taker;
+        let key = IndexEntry::key_of(node.side(), node.price);
+        self.detach(IndexEntry { key, node: handle, sequence: node.sequence }, node.side())?;
+        self.market.record(self.now, event)?;
+        Ok(node)
+    }
+
+    /// Removes an order from the index, from its position's list and from the arena. Its reservation is released
+    /// already.
+    #[inline(always)]
+    pub(super) fn detach(&mut self, entry: IndexEntry, side: Side) -> Result<()> {
+        self.market.remove(side, entry.key, entry.sequence)?;
+        let node = self.market.node(entry.node).ok_or(EngineError::Corrupt)?;
+        let (position, older, newer) = (node.position, node.next, node.previous);
+        if !older.is_nil() {
+            self.market.node_mut(older)?.previous = newer;
+        }
+        let position = self.ledger.position_mut(position)?;
+        position.orders = position.orders.checked_sub(1).ok_or(EngineError::Corrupt)?;
+        if newer.is_nil() {
+            position.first_order = older;
+        } else {
+            self.market.node_mut(newer)?.next = older;
+        }
+        self.market.header.nodes.release(self.market.nodes, entry.node.get())
+    }
+}

@@ -1,0 +1,77 @@
+//! The sorted index of a side: search, insert, remove.
+
+use crate::{
+    error::{EngineError, Result},
+    math,
+    slab::memory,
+    state::{IndexEntry, Market},
+    units::{Sequence, Side},
+};
+use bytemuck::Zeroable;
+
+/// First entry that is not worse than `(key, sequence)`.
+#[inline(always)]
+fn position_of(entries: &[IndexEntry], key: u32, sequence: Sequence) -> usize {
+    entries.partition_point(|entry| entry.key < key || (entry.key == key && entry.sequence > sequence))
+}
+
+impl Market<'_> {
+    /// Best entry of a side.
+    #[inline(always)]
+    pub(crate) fn best(&self, side: Side) -> Option<IndexEntry> {
+        let last = self.side_len(side).checked_sub(1)?;
+        match side {
+            Side::Bid => self.bids.get(last).copied(),
+            Side::Ask => self.asks.get(last).copied(),
+        }
+    }
+
+    /// Worst entry of a side.
+    #[inline(always)]
+    pub(crate) fn worst(&self, side: Side) -> Option<IndexEntry> {
+        if self.side_len(side) == 0 {
+            return None;
+        }
+        match side {
+            Side::Bid => self.bids.first().copied(),
+            Side::Ask => self.asks.first().copied(),
+        }
+    }
+
+    /// Puts an entry in its place. Fails with `BookFull`.
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, side: Side, entry: IndexEntry) -> Result<()> {
+        let (entries, len) = self.side_mut(side);
+        let used = math::to_usize(*len);
+        let place = position_of(entries.get(..used).ok_or(EngineError::Corrupt)?, entry.key, entry.sequence);
+        memory::shift_up(entries, place, used);
+        *entries.get_mut(place).ok_or(EngineError::BookFull)? = entry;
+        *len = len.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Takes out the entry of the order with this key and sequence. Fails with `Corrupt` if there is none.
+    #[inline(always)]
+    pub(crate) fn remove(&mut self, side: Side, key: u32, sequence: Sequence) -> Result<()> {
+        let (entries, len) = self.side_mut(side);
+        let used = math::to_usize(*len);
+        let place = position_of(entries.get(..used).ok_or(EngineError::Corrupt)?, key, sequence);
+        let found = entries.get(place).ok_or(EngineError::Corrupt)?;
+        if place >= used || found.sequence != sequence {
+            return Err(EngineError::Corrupt);
+        }
+        memory::shift_down(entries, place, used);
+        let last = used.wrapping_sub(1);
+        *entries.get_mut(last).ok_or(EngineError::Corrupt)? = IndexEntry::zeroed();
+        *len = math::to_u32(last)?;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn side_mut(&mut self, side: Side) -> (&mut [IndexEntry], &mut u32) {
+        match side {
+            Side::Bid => (self.bids, &mut self.header.bids_len),
+            Side::Ask => (self.asks, &mut self.header.asks_len),
+        }
+    }
+}

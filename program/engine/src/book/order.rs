@@ -1,0 +1,102 @@
+//! What a trader asks for and what it got.
+
+use crate::units::{Lots, NodeIndex, QuoteAtoms, Sequence, Side, Ticks, UnixSeconds};
+
+/// How an order behaves when it meets the book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum OrderKind {
+    /// Takes what crosses, rests the remainder.
+    Limit = 0,
+    /// Takes down to its required worst price, drops the remainder.
+    Market = 1,
+    /// Takes what crosses, drops the remainder.
+    ImmediateOrCancel = 2,
+    /// Takes all of it or fails.
+    FillOrKill = 3,
+    /// Rests, or fails if it would take.
+    PostOnly = 4,
+}
+
+/// What happens when an order meets one of the same owner, in whichever sub-account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SelfTrade {
+    /// The resting order is cancelled, the taker goes on.
+    CancelMaker = 0,
+    /// The taker stops; its remainder is dropped.
+    CancelTaker = 1,
+    /// Both.
+    CancelBoth = 2,
+    /// Both shrink by the smaller of the two sizes, without a trade.
+    Decrement = 3,
+}
+
+/// An order to place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewOrder {
+    /// Buy or sell.
+    pub side: Side,
+    /// Behaviour.
+    pub kind: OrderKind,
+    /// Limit price; for a market order the worst price accepted.
+    pub price: Ticks,
+    /// Size.
+    pub lots: Lots,
+    /// The trader's own id, unique among its live orders in the market; 0 for none.
+    pub client_id: u64,
+    /// Last second at which it may be filled; 0 for no end.
+    pub expires_at: UnixSeconds,
+    /// Same-owner policy.
+    pub self_trade: SelfTrade,
+    /// May only reduce the position.
+    pub reduce_only: bool,
+    /// Most resting orders it may meet, 1 to 255.
+    pub match_limit: u8,
+}
+
+/// What became of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Lots filled at once.
+    pub filled: Lots,
+    /// Value of the fills.
+    pub quote: QuoteAtoms,
+    /// Taker fee paid.
+    pub fee: QuoteAtoms,
+    /// Handle of the resting remainder, if any.
+    pub resting: Option<(NodeIndex, Sequence)>,
+}
+
+impl OrderKind {
+    /// Decodes an instruction byte.
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::Limit,
+            1 => Self::Market,
+            2 => Self::ImmediateOrCancel,
+            3 => Self::FillOrKill,
+            4 => Self::PostOnly,
+            _ => return None,
+        })
+    }
+
+    /// Whether a remainder may rest.
+    #[inline(always)]
+    pub const fn rests(self) -> bool {
+        matches!(self, Self::Limit | Self::PostOnly)
+    }
+}
+
+impl SelfTrade {
+    /// Decodes an instruction byte.
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::CancelMaker,
+            1 => Self::CancelTaker,
+            2 => Self::CancelBoth,
+            3 => Self::Decrement,
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! Placing an order: validate, match, settle, rest the remainder, examine risk.
+
+use super::{
+    NewOrder, OrderKind, Placed, Trading,
+    matching::{Taker, TakerIdentity},
+};
+use crate::{
+    account,
+    error::{EngineError, Result},
+    risk::{
+        margin::{self, InitialMargin},
+        position,
+        price::Action,
+    },
+    state::{IndexEntry, MarketRow, OrderNode, TradeEvent, TradeEventKind},
+    units::{CellIndex, Lots, NodeIndex, Sequence, Side, Ticks},
+};
+
+/// Resting orders of one trader in one market, which bounds every walk over them.
+pub const ORDERS_PER_POSITION_MAX: u32 = 128;
+
+impl Trading<'_> {
+    /// Places an order of `trader`. On `Err` the views are left in an undefined state and must be discarded.
+    ///
+    /// Fails with `MarketNotActive`, `PriceNotValidForAction`, `OrderPriceOutOfRange`, `OrderOutsideBand`,
+    /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `ClientIdInUse`, `ReduceOnlyNothingToReduce`,
+    /// `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
+    /// `OpenInterestTooLarge`, `BelowInitialMargin`.
+    pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+        self.check_order(order)?;
+        let position = account::position_in(&mut self.ledger, trader, self.market.header.index)?;
+        self.check_client_id(position, order.client_id)?;
+        let before = if order.reduce_only { Some(self.initial_margin(trader)?) } else { None };
+        let interest_before = self.row()?.open_interest;
+        let mut taker = self.taker(trader, position, order)?;
+        self.match_taker(&mut taker)?;
+        self.settle_taker(&mut taker)?;
+        let resting = self.rest_remainder(&taker, order)?;
+        if !order.reduce_only {
+            self.check_limits(position, interest_before)?;
+        }
+        self.check_risk(trader, before)?;
+        Ok(Placed { filled: taker.filled()?, quote: taker.quote()?, fee: taker.fee, resting })
+    }
+
+    #[inline(always)]
+    pub(super) fn row(&self) -> Result<&MarketRow> {
+        self.ledger.row(self.market.header.index)
+    }
+
+    fn initial_margin(&self, trader: CellIndex) -> Result<InitialMargin> {
+        let view = self.ledger.view();
+        margin::initial(&view, view.trader(trader)?, self.now.unix_seconds)
+    }
+
+    /// Everything that can be said about an order without the book.
+    #[inline(always)]
+    fn check_order(&self, order: &NewOrder) -> Result<()> {
+        let row = self.row()?;
+        let (accepted, action) =
+            if order.reduce_only { (row.status().is_some(), Action::Reduce) } else { (row.is_active(), Action::Place) };
+        if !accepted {
+            return Err(EngineError::MarketNotActive);
+        }
+        row.require(action, self.now.unix_seconds)?;
+        if order.price.is_zero() || order.price > row.price_max {
+            return Err(EngineError::OrderPriceOutOfRange);
+        }
+        check_band(row, order.side, order.price)?;
+        // WHY: a reduce-only order may be below the smallest size, or dust could never be closed.
+        let lots_min = if order.reduce_only { Lots::new(1) } else { row.lots_min };
+        if order.lots < lots_min || order.lots > row.lots_max {
+            return Err(EngineError::OrderLotsOutOfRange);
+        }
+        if !order.expires_at.is_zero() && order.expires_at <= self.now.unix_seconds {
+            return Err(EngineError::OrderExpired);
+        }
+        if order.match_limit == 0 {
+            return Err(EngineError::MatchLimitOutOfRange);
+        }
+        Ok(())
+    }
+
+    /// A client id may name one live order only, so that a repeated submission cannot become a second order.
+    #[inline(always)]
+    fn check_client_id(&self, position: CellIndex, client_id: u64) -> Result<()> {
+        if client_id == 0 {
+            return Ok(());
+        }
+        let mut next = self.ledger.position(position)?.first_order;
+        while let Some(node) = self.market.node(next) {
+            if node.client_id == client_id {
+                return Err(EngineError::ClientIdInUse);
+            }
+            next = node.next;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn taker(&self, trader: CellIndex, position: CellIndex, order: &NewOrder) -> Result<Taker> {
+        let row = self.row()?;
+        let closable = self.ledger.position(position)?.base.closable_by(order.side);
+        let lots = if order.reduce_only { order.lots.min(closable) } else { order.lots };
+        if lots.is_zero() {
+            return Err(EngineError::ReduceOnlyNothingToReduce);
+        }
+        let owner = self.ledger.trader(trader)?.owner;
+        Ok(Taker::new(TakerIdentity { trader, position, owner }, row, order, lots, closable))
+    }
+
+    /// Rests what is left of an order that may rest, or says in the trail that it was dropped.
+    #[inline(always)]
+    fn rest_remainder(&mut self, taker: &Taker, order: &NewOrder) -> Result<Option<(NodeIndex, Sequence)>> {
+        if taker.remaining.is_zero() {
+            return Ok(None);
+        }
+        if order.kind == OrderKind::FillOrKill {
+            return Err(EngineError::FillOrKillUnfilled);
+        }
+        if order.kind.rests() && !taker.stopped {
+            return self.rest(taker, order).map(Some);
+        }
+        let mut event = TradeEvent::new(TradeEventKind::RemainderDropped, order.side);
+        event.client_id = order.client_id;
+        event.lots = taker.remaining;
+        event.price = order.price;
+        event.taker = taker.trader;
+        self.market.record(self.now, event)?;
+        Ok(None)
+    }
+
+    /// Puts the remainder on the book and reserves margin for it.
+    #[inline(always)]
+    fn rest(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
+        let key = IndexEntry::key_of(order.side, order.price);
+        self.make_room(order.side, key)?;
+        let notional = order.price.notional(taker.remaining, taker.tick_value)?;
+        let position = self.ledger.position_mut(taker.position)?;
+        if position.orders >= ORDERS_PER_POSITION_MAX {
+            return Err(EngineError::OrdersTooMany);
+        }
+        position::reserve(position, order.side, taker.remaining, notional)?;
+        let newest = position.first_order;
+        let index = self.market.header.nodes.allocate(self.market.nodes)?.ok_or(EngineError::Corrupt)?;
+        let handle = NodeIndex::new(index);
+        position.first_order = handle;
+
+        let sequence = Sequence::new(self.market.header.orders_placed.get().wrapping_add(1));
+        self.market.header.orders_placed = sequence;
+        let mut node = OrderNode::new(order.side, order.price, taker.remaining, taker.position);
+        node.sequence = sequence;
+        node.client_id = order.client_id;
+        node.expires_at = order.expires_at;
+        node.owner_tag = taker.owner.tag();
+        node.next = newest;
+        node.set_reduce_only(order.reduce_only);
+        *self.market.nodes.get_mut(handle.as_usize()).ok_or(EngineError::Corrupt)? = node;
+        if !newest.is_nil() {
+            self.market.node_mut(newest)?.previous = handle;
+        }
+        self.market.insert(order.side, IndexEntry { key, node: handle, sequence })?;
+
+        let mut event = TradeEvent::new(TradeEventKind::Placed, order.side);
+        event.order = sequence;
+        event.client_id = order.client_id;
+        event.lots = taker.remaining;
+        event.price = order.price;
+        event.maker = taker.trader;
+        self.market.record(self.now, event)?;
+        Ok((handle, sequence))
+    }
+
+    /// Frees a place on a full side by evicting its worst order, if the newcomer is strictly better. Fails with
+    /// `BookFull`.
+    #[inline(always)]
+    fn make_room(&mut self, side: Side, key: u32) -> Result<()> {
+        if self.market.side_len(side) < crate::math::to_usize(self.market.header.side_capacity()) {
+            return Ok(());
+        }
+        match self.market.worst(side) {
+            Some(worst) if worst.key < key => {
+                self.drop_order(worst.node, TradeEventKind::Evicted, CellIndex::NIL).map(|_| ())
+            }
+            _ => Err(EngineError::BookFull),
+        }
+    }
+
+    /// Position and open-interest caps, after everything has been applied.
+    #[inline(always)]
+    fn check_limits(&self, position: CellIndex, interest_before: Lots) -> Result<()> {
+        let row = self.row()?;
+        if position::worst_lots(self.ledger.position(position)?)? > row.position_max {
+            return Err(EngineError::PositionTooLarge);
+        }
+        if row.open_interest > row.open_interest_max && row.open_interest > interest_before {
+            return Err(EngineError::OpenInterestTooLarge);
+        }
+        Ok(())
+    }
+
+    /// R1: the order ends at or above initial margin with every price it rests on valid, or it was reduce-only and did
+    /// not widen the gap.
+    #[inline(always)]
+    fn check_risk(&self, trader: CellIndex, before: Option<InitialMargin>) -> Result<()> {
+        let after = self.initial_margin(trader)?;
+        if let Some(before) = before {
+            return if after.is_met() || after.excess()? >= before.excess()? {
+                Ok(())
+            } else {
+                Err(EngineError::BelowInitialMargin)
+            };
+        }
+        if !after.validity.allows(Action::Place) {
+            return Err(EngineError::PriceNotValidForAction);
+        }
+        if after.is_met() { Ok(()) } else { Err(EngineError::BelowInitialMargin) }
+    }
+}
+
+/// A buy may not be above the mark by more than the band, a sell not below it.
+#[inline(always)]
+fn check_band(row: &MarketRow, side: Side, price: Ticks) -> Result<()> {
+    // mark < 2^32 and band ≤ 10^6: the product fits.
+    let reach = u64::from(row.mark.get()).wrapping_mul(u64::from(row.band.get())) / crate::math::PPM;
+    let distance = match side {
+        Side::Bid => price.get().saturating_sub(row.mark.get()),
+        Side::Ask => row.mark.get().saturating_sub(price.get()),
+    };
+    if u64::from(distance) > reach { Err(EngineError::OrderOutsideBand) } else { Ok(()) }
+}

@@ -1,0 +1,125 @@
+//! What the engine refuses, each with its own code. A code is never reused; blocks of 100 go by subject.
+
+/// Result of an engine call.
+pub type Result<T> = core::result::Result<T, EngineError>;
+
+/// A violated fact. The number is the custom program error a transaction fails with (see `SPEC.md`, "Error codes").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum EngineError {
+    // 300: prices
+    /// Fewer valid sources than the market requires, and the first invalid one is too old.
+    OracleStale = 300,
+    /// A source's confidence interval is wider than the market accepts.
+    OracleTooWide = 301,
+    /// A source's price is zero, negative or not representable.
+    OraclePriceInvalid = 302,
+    /// A source's publish time lies before the one already used.
+    OracleRegressed = 303,
+    /// A source's publish time lies in the future.
+    OracleFromFuture = 304,
+    /// Fewer samples or signatures behind a source than required.
+    OracleSamplesTooFew = 305,
+    /// The index price converts to zero ticks or lies above the market's largest price.
+    OraclePriceOutOfRange = 306,
+    /// The validity of the market's price does not permit this action.
+    PriceNotValidForAction = 307,
+
+    // 400: traders and the ledger
+    /// The cell named is not a trader, or its generation is another one.
+    TraderNotFound = 400,
+    /// The trader has no position cell in this market.
+    PositionNotFound = 401,
+    /// No free cell is left in the ledger.
+    LedgerFull = 402,
+    /// The trader still has cash, an open position or resting orders.
+    TraderNotEmpty = 403,
+    /// A withdrawal exceeds what is withdrawable.
+    WithdrawExceedsAvailable = 404,
+    /// An amount of zero.
+    AmountZero = 405,
+    /// A deposit would take the ledger past the largest total it can hold.
+    DepositTooLarge = 406,
+
+    // 500: orders and the book
+    /// Price of zero or above the market's largest price.
+    OrderPriceOutOfRange = 500,
+    /// Lots below the market's smallest or above its largest order.
+    OrderLotsOutOfRange = 501,
+    /// A buy above or a sell below the price band around the mark.
+    OrderOutsideBand = 502,
+    /// The expiry is not in the future.
+    OrderExpired = 503,
+    /// A post-only order would take.
+    PostOnlyWouldCross = 504,
+    /// A fill-or-kill order could not be filled whole.
+    FillOrKillUnfilled = 505,
+    /// A reduce-only order in a market where there is nothing to reduce on that side.
+    ReduceOnlyNothingToReduce = 506,
+    /// The side of the book is full of orders at least as good.
+    BookFull = 507,
+    /// No live order of this trader with that handle.
+    OrderNotFound = 508,
+    /// Another live order of this trader in this market has the same client id.
+    ClientIdInUse = 509,
+    /// The trader has as many resting orders in this market as allowed.
+    OrdersTooMany = 510,
+    /// The order meets an order of the same owner and asked to be cancelled, and nothing was filled.
+    SelfTradeCancelled = 511,
+    /// The market does not accept this order in its present status.
+    MarketNotActive = 512,
+    /// Match limit of zero or above the largest.
+    MatchLimitOutOfRange = 513,
+
+    // 600: risk
+    /// Equity would end below the initial margin requirement.
+    BelowInitialMargin = 600,
+    /// The position with its open orders would exceed the market's largest position.
+    PositionTooLarge = 601,
+    /// Open interest would exceed the market's cap.
+    OpenInterestTooLarge = 602,
+
+    // 700: listing and administration
+    /// No market with this index.
+    MarketNotFound = 700,
+    /// All market rows are taken.
+    MarketsFull = 701,
+    /// Sizes, prices or rates of a listing are zero, inconsistent or out of bounds.
+    ListingParametersInvalid = 702,
+    /// Margin tiers are not increasing and convex, or a rate is out of bounds.
+    ListingTiersInvalid = 703,
+    /// `price_max × position_max × tick_value` reaches 2^62.
+    ListingBoundExceeded = 704,
+    /// The maker rebate exceeds the taker fee, or a fee is out of bounds.
+    ListingFeesInvalid = 705,
+    /// Price ages, widths or the number of sources are out of bounds.
+    ListingOracleInvalid = 706,
+    /// The account's size does not fit the capacities asked for.
+    CapacityInvalid = 707,
+
+    // 900: arithmetic and state that cannot be
+    /// An intermediate result does not fit its type.
+    Overflow = 900,
+    /// Division by zero.
+    DivisionByZero = 901,
+    /// Account bytes contradict themselves.
+    Corrupt = 902,
+    /// Account bytes are not of the expected length or alignment.
+    AccountSize = 903,
+    /// The account's discriminator is another one.
+    AccountType = 904,
+    /// The account's layout version is another one.
+    AccountVersion = 905,
+    /// The account is in use already.
+    AccountNotBlank = 906,
+}
+
+impl EngineError {
+    /// The custom error code.
+    pub const fn code(self) -> u32 {
+        #[expect(clippy::as_conversions, reason = "discriminant of a fieldless repr(u32) enum")]
+        {
+            self as u32
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Cells of the ledger's arena: 128 bytes each, a trader or a trader's position in one market.
+//!
+//! A trader's positions form a singly linked list; a position's resting orders form a doubly linked one through the
+//! market's order nodes.
+
+use super::header::Key;
+use crate::{
+    money::Balance,
+    slab::free_list::{NIL, Slot},
+    units::{
+        CellIndex, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PositionLots, QuoteAtoms, QuoteDelta, Side,
+    },
+};
+use bytemuck::{Pod, Zeroable};
+
+/// Bytes per cell.
+pub const CELL_SIZE: usize = 128;
+
+const KIND_FREE: u8 = 0;
+const KIND_TRADER: u8 = 1;
+const KIND_POSITION: u8 = 2;
+
+/// One cell of any kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Cell([u64; 16]);
+
+/// A released cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+struct FreeCell {
+    kind: u8,
+    pad: [u8; 3],
+    next: u32,
+    rest: [u64; 15],
+}
+
+/// A trading account: one owner's sub-account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct TraderCell {
+    kind: u8,
+    pad: u8,
+    /// The owner's number for this account; a label, not enforced to be unique.
+    pub sub_account: u16,
+    /// Incarnation of the cell; instructions name it, so that none can hit a later account in the same cell.
+    pub generation: Generation,
+    /// Who deposits, trades and withdraws.
+    pub owner: Key,
+    /// Who may also trade; zero for nobody.
+    pub delegate: Key,
+    /// Free collateral in quote atoms. Negative while losses are covered by unrealised profit.
+    pub cash: Balance,
+    /// First of the position cells.
+    pub first_position: CellIndex,
+    /// Number of position cells.
+    pub positions: u16,
+    pad2: [u8; 2],
+    reserved: [u8; 40],
+}
+
+/// A trader's position and open orders in one market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct PositionCell {
+    kind: u8,
+    pad: u8,
+    /// The market.
+    pub market: MarketIndex,
+    /// The trader's cell.
+    pub trader: CellIndex,
+    /// Next position of the trader.
+    pub next: CellIndex,
+    /// Newest resting order, in the market's order nodes.
+    pub first_order: NodeIndex,
+    /// Resting orders.
+    pub orders: u32,
+    pad2: u32,
+    /// Signed size.
+    pub base: PositionLots,
+    /// What the open size has cost (negative for a long) or brought in; moves to cash as the position is reduced.
+    pub quote: Balance,
+    /// Market's funding index at the last settlement.
+    pub funding_index: FundingIndex,
+    /// Lots of the resting bids.
+    pub open_bid_lots: Lots,
+    /// Lots of the resting asks.
+    pub open_ask_lots: Lots,
+    /// Value of the resting bids at their prices.
+    pub open_bid_notional: QuoteAtoms,
+    /// Value of the resting asks at their prices.
+    pub open_ask_notional: QuoteAtoms,
+    /// Profit and loss moved to cash so far. Informational.
+    pub realised: QuoteDelta,
+    /// Fees paid less rebates received so far. Informational.
+    pub fees_paid: QuoteDelta,
+    /// Funding paid less received so far. Informational.
+    pub funding_paid: QuoteDelta,
+    reserved: [u8; 24],
+}
+
+const _: () = assert!(size_of::<Cell>() == CELL_SIZE && align_of::<Cell>() == 8);
+const _: () = assert!(size_of::<FreeCell>() == CELL_SIZE);
+const _: () = assert!(size_of::<TraderCell>() == CELL_SIZE && align_of::<TraderCell>() == 8);
+const _: () = assert!(size_of::<PositionCell>() == CELL_SIZE && align_of::<PositionCell>() == 8);
+const _: () = assert!(core::mem::offset_of!(TraderCell, owner) == 8);
+const _: () = assert!(core::mem::offset_of!(TraderCell, cash) == 72);
+
+impl Cell {
+    #[inline(always)]
+    const fn kind(&self) -> u8 {
+        // WHY: the kind is the first byte in memory on a little-endian machine, the only kind Solana runs on.
+        let [first, ..] = self.0;
+        first.to_le_bytes()[0]
+    }
+
+    /// The trader in this cell, if it holds one.
+    #[inline(always)]
+    pub fn trader(&self) -> Option<&TraderCell> {
+        if self.kind() == KIND_TRADER { Some(bytemuck::cast_ref(self)) } else { None }
+    }
+
+    /// The trader in this cell, if it holds one.
+    #[inline(always)]
+    pub fn trader_mut(&mut self) -> Option<&mut TraderCell> {
+        if self.kind() == KIND_TRADER { Some(bytemuck::cast_mut(self)) } else { None }
+    }
+
+    /// The position in this cell, if it holds one.
+    #[inline(always)]
+    pub fn position(&self) -> Option<&PositionCell> {
+        if self.kind() == KIND_POSITION { Some(bytemuck::cast_ref(self)) } else { None }
+    }
+
+    /// The position in this cell, if it holds one.
+    #[inline(always)]
+    pub fn position_mut(&mut self) -> Option<&mut PositionCell> {
+        if self.kind() == KIND_POSITION { Some(bytemuck::cast_mut(self)) } else { None }
+    }
+}
+
+impl Slot for Cell {
+    #[inline(always)]
+    fn released(next: u32) -> Self {
+        bytemuck::cast(FreeCell { kind: KIND_FREE, pad: [0; 3], next, rest: [0; 15] })
+    }
+
+    #[inline(always)]
+    fn next_free(&self) -> Option<u32> {
+        let free: &FreeCell = bytemuck::cast_ref(self);
+        if free.kind == KIND_FREE { Some(free.next) } else { None }
+    }
+}
+
+impl TraderCell {
+    /// A new account without cash, positions or orders.
+    pub fn new(owner: Key, sub_account: u16, generation: Generation) -> Self {
+        Self { kind: KIND_TRADER, sub_account, generation, owner, first_position: CellIndex::NIL, ..Self::zeroed() }
+    }
+
+    /// As an arena cell.
+    pub fn into_cell(self) -> Cell {
+        bytemuck::cast(self)
+    }
+}
+
+impl PositionCell {
+    /// An empty position of `trader` in `market`, linked in front of `next`.
+    #[inline(always)]
+    pub fn new(market: MarketIndex, trader: CellIndex, next: CellIndex, funding_index: FundingIndex) -> Self {
+        Self { kind: KIND_POSITION, market, trader, next, first_order: NodeIndex::NIL, funding_index, ..Self::zeroed() }
+    }
+
+    /// As an arena cell.
+    #[inline(always)]
+    pub fn into_cell(self) -> Cell {
+        bytemuck::cast(self)
+    }
+
+    /// Whether nothing is open: no size, no cost, no orders.
+    #[inline(always)]
+    pub const fn is_empty(&self) -> bool {
+        self.base.is_zero() && self.quote.is_zero() && self.orders == 0
+    }
+
+    /// Lots resting on `side`.
+    #[inline(always)]
+    pub const fn open_lots(&self, side: Side) -> Lots {
+        match side {
+            Side::Bid => self.open_bid_lots,
+            Side::Ask => self.open_ask_lots,
+        }
+    }
+}
+
+/// An index that points nowhere equals the end of a free list, so that one value means "none" everywhere.
+const _: () = assert!(CellIndex::NIL.get() == NIL && NodeIndex::NIL.get() == NIL);

@@ -1,0 +1,197 @@
+//! Records of the audit trail: trading events in the market's ring, cash and administration in the ledger's.
+
+use crate::{
+    slab::ring::Record,
+    units::{CellIndex, Generation, Lots, MarketIndex, QuoteDelta, Sequence, Side, Slot, Ticks, UnixSeconds},
+};
+use bytemuck::{Pod, Zeroable};
+
+/// What a [`TradeEvent`] records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TradeEventKind {
+    /// An order rests: `lots` at `price`, owned by `maker`.
+    Placed = 1,
+    /// `taker` filled `lots` of `maker`'s order.
+    Filled = 2,
+    /// An order left the book by its owner's wish; `lots` are what remained.
+    Cancelled = 3,
+    /// An order was met after its expiry and dropped.
+    Expired = 4,
+    /// The worst order made room for a better one.
+    Evicted = 5,
+    /// An order of the taker's own owner was cancelled or decremented by `lots`.
+    SelfTradePrevented = 6,
+    /// A reduce-only order was met with nothing left to reduce; `lots` were dropped.
+    ReduceOnlyDropped = 7,
+    /// The unfilled remainder of a taking order was dropped.
+    RemainderDropped = 8,
+}
+
+/// What a [`CashEvent`] records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CashEventKind {
+    /// The exchange was created.
+    ExchangeCreated = 1,
+    /// A market was listed; `amount` is its row.
+    MarketListed = 2,
+    /// A trading account was opened; `amount` is its sub-account number.
+    TraderOpened = 3,
+    /// A trading account was closed.
+    TraderClosed = 4,
+    /// Tokens came in; `amount` atoms.
+    Deposited = 5,
+    /// Tokens went out; `amount` atoms.
+    Withdrawn = 6,
+    /// The price board moved; `amount` is the index, `balance` the mark, in ticks.
+    PriceUpdated = 7,
+    /// The arena grew; `amount` is the new number of cells.
+    LedgerGrown = 8,
+}
+
+/// One trading event, 80 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct TradeEvent {
+    /// Gapless number, from 1.
+    pub sequence: Sequence,
+    /// When.
+    pub unix_seconds: UnixSeconds,
+    /// When.
+    pub slot: Slot,
+    /// The resting order concerned; 0 for a remainder that never rested.
+    pub order: Sequence,
+    /// The order's client id.
+    pub client_id: u64,
+    /// Size.
+    pub lots: Lots,
+    /// Price.
+    pub price: Ticks,
+    /// Trader cell of the resting order's owner, or nil.
+    pub maker: CellIndex,
+    /// Trader cell of the taker, or nil.
+    pub taker: CellIndex,
+    kind: u8,
+    side: u8,
+    pad: [u8; 2],
+    /// Fee the taker paid, in quote atoms.
+    pub taker_fee: QuoteDelta,
+    /// Fee the maker paid, in quote atoms; negative for a rebate.
+    pub maker_fee: QuoteDelta,
+}
+
+/// One cash or administration event, 64 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CashEvent {
+    /// Gapless number, from 1.
+    pub sequence: Sequence,
+    /// When.
+    pub unix_seconds: UnixSeconds,
+    /// When.
+    pub slot: Slot,
+    kind: u8,
+    pad: u8,
+    /// The market, where one is concerned.
+    pub market: MarketIndex,
+    /// The trader, where one is concerned.
+    pub trader: CellIndex,
+    /// The trader's incarnation.
+    pub generation: Generation,
+    pad2: u32,
+    /// See [`CashEventKind`].
+    pub amount: i64,
+    /// The trader's cash afterwards, in quote atoms; see [`CashEventKind`].
+    pub balance: i64,
+    reserved: u64,
+}
+
+const _: () = assert!(size_of::<TradeEvent>() == 80 && align_of::<TradeEvent>() == 8);
+const _: () = assert!(size_of::<CashEvent>() == 64 && align_of::<CashEvent>() == 8);
+
+impl TradeEvent {
+    /// An event of this kind on this side, otherwise empty.
+    #[inline(always)]
+    pub fn new(kind: TradeEventKind, side: Side) -> Self {
+        Self {
+            maker: CellIndex::NIL,
+            taker: CellIndex::NIL,
+            #[expect(clippy::as_conversions, reason = "discriminant of a fieldless repr(u8) enum")]
+            kind: kind as u8,
+            side: side.byte(),
+            ..Self::zeroed()
+        }
+    }
+
+    /// What it records; `None` in an unwritten slot.
+    pub const fn kind(&self) -> Option<TradeEventKind> {
+        Some(match self.kind {
+            1 => TradeEventKind::Placed,
+            2 => TradeEventKind::Filled,
+            3 => TradeEventKind::Cancelled,
+            4 => TradeEventKind::Expired,
+            5 => TradeEventKind::Evicted,
+            6 => TradeEventKind::SelfTradePrevented,
+            7 => TradeEventKind::ReduceOnlyDropped,
+            8 => TradeEventKind::RemainderDropped,
+            _ => return None,
+        })
+    }
+
+    /// Side of the resting order; for a dropped remainder, of the taker.
+    pub const fn side(&self) -> Side {
+        if self.side == Side::Bid.byte() { Side::Bid } else { Side::Ask }
+    }
+}
+
+impl CashEvent {
+    /// An event of this kind, otherwise empty.
+    pub fn new(kind: CashEventKind) -> Self {
+        Self {
+            trader: CellIndex::NIL,
+            #[expect(clippy::as_conversions, reason = "discriminant of a fieldless repr(u8) enum")]
+            kind: kind as u8,
+            ..Self::zeroed()
+        }
+    }
+
+    /// What it records; `None` in an unwritten slot.
+    pub const fn kind(&self) -> Option<CashEventKind> {
+        Some(match self.kind {
+            1 => CashEventKind::ExchangeCreated,
+            2 => CashEventKind::MarketListed,
+            3 => CashEventKind::TraderOpened,
+            4 => CashEventKind::TraderClosed,
+            5 => CashEventKind::Deposited,
+            6 => CashEventKind::Withdrawn,
+            7 => CashEventKind::PriceUpdated,
+            8 => CashEventKind::LedgerGrown,
+            _ => return None,
+        })
+    }
+}
+
+impl Record for TradeEvent {
+    #[inline(always)]
+    fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    #[inline(always)]
+    fn set_sequence(&mut self, sequence: Sequence) {
+        self.sequence = sequence;
+    }
+}
+
+impl Record for CashEvent {
+    #[inline(always)]
+    fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    #[inline(always)]
+    fn set_sequence(&mut self, sequence: Sequence) {
+        self.sequence = sequence;
+    }
+}

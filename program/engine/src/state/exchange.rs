@@ -1,0 +1,173 @@
+//! The exchange account: cold configuration of one risk group. Read by `UpdatePrice`, written by administration.
+
+use super::header::{AccountHeader, Key};
+use crate::{
+    error::{EngineError, Result},
+    math, slab,
+    units::MarketIndex,
+};
+use bytemuck::{Pod, Zeroable};
+
+/// `"QDXCHNGE"`.
+pub const EXCHANGE_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"QDXCHNGE");
+/// Oracle sources of all markets of an exchange together.
+pub const EXCHANGE_SOURCES_MAX: usize = 64;
+/// Oracle sources of one market.
+pub const MARKET_SOURCES_MAX: usize = 4;
+/// Markets of one exchange.
+pub const MARKETS_MAX: usize = 32;
+/// Marks an unused place in [`Exchange::market_sources`].
+const NO_SOURCE: u8 = u8::MAX;
+
+/// Where a source's price comes from. The kind fixes the program that must own the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SourceKind {
+    /// Pyth `PriceUpdateV2`, posted through the receiver program.
+    Pyth = 1,
+    /// Pyth `PriceUpdateV2`, posted through the "pro-compatible" receiver program.
+    PythPro = 2,
+    /// Switchboard On-Demand pull feed.
+    Switchboard = 3,
+}
+
+/// Identity of one oracle source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct OracleSource {
+    /// A [`SourceKind`].
+    pub kind: u8,
+    /// Fewest samples a Switchboard result must rest on; 0 for Pyth.
+    pub samples_min: u8,
+    pad: [u8; 6],
+    /// Address of the Switchboard feed; zero for Pyth, whose updates come in any account of the receiver.
+    pub account: Key,
+    /// Pyth feed id, or Switchboard feed hash.
+    pub feed: Key,
+    /// Switchboard queue; zero for Pyth.
+    pub queue: Key,
+}
+
+/// The exchange account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Exchange {
+    /// Header; the bump is that of the account's address.
+    pub header: AccountHeader,
+    /// Number in the address seeds.
+    pub id: u64,
+    /// Proposes changes, lists markets.
+    pub admin: Key,
+    /// The ledger of this exchange.
+    pub ledger: Key,
+    /// The token account that holds all collateral.
+    pub vault: Key,
+    /// The collateral's mint, fixed at creation.
+    pub mint: Key,
+    market_sources: [[u8; MARKET_SOURCES_MAX]; MARKETS_MAX],
+    sources_len: u32,
+    pad: u32,
+    sources: [OracleSource; EXCHANGE_SOURCES_MAX],
+    reserved: [u8; 1248],
+}
+
+/// Bytes of the exchange account.
+pub const EXCHANGE_SIZE: usize = 8192;
+const _: () = assert!(size_of::<OracleSource>() == 104 && align_of::<OracleSource>() == 8);
+const _: () = assert!(size_of::<Exchange>() == EXCHANGE_SIZE && align_of::<Exchange>() == 8);
+
+impl SourceKind {
+    /// Decodes a stored byte.
+    #[inline(always)]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Pyth),
+            2 => Some(Self::PythPro),
+            3 => Some(Self::Switchboard),
+            _ => None,
+        }
+    }
+}
+
+impl OracleSource {
+    /// A Pyth feed.
+    pub fn pyth(feed: Key) -> Self {
+        Self { kind: 1, feed, ..Self::zeroed() }
+    }
+
+    /// A Switchboard feed.
+    pub fn switchboard(account: Key, feed: Key, queue: Key, samples_min: u8) -> Self {
+        Self { kind: 3, samples_min, account, feed, queue, ..Self::zeroed() }
+    }
+
+    /// Whether the identity is complete and of a known kind.
+    pub fn is_valid(&self) -> bool {
+        match SourceKind::from_byte(self.kind) {
+            Some(SourceKind::Pyth | SourceKind::PythPro) => {
+                !self.feed.is_zero() && self.account.is_zero() && self.queue.is_zero() && self.samples_min == 0
+            }
+            Some(SourceKind::Switchboard) => {
+                !self.feed.is_zero() && !self.account.is_zero() && !self.queue.is_zero() && self.samples_min > 0
+            }
+            None => false,
+        }
+    }
+}
+
+impl Exchange {
+    /// The exchange in these bytes. Fails with `AccountSize`, `AccountType` or `AccountVersion`.
+    #[inline(always)]
+    pub fn load(bytes: &[u8]) -> Result<&Self> {
+        let (exchange, rest): (&Self, _) = slab::take_one(bytes)?;
+        if !rest.is_empty() {
+            return Err(EngineError::AccountSize);
+        }
+        exchange.header.expect(EXCHANGE_DISCRIMINATOR)?;
+        Ok(exchange)
+    }
+
+    /// The exchange in these bytes. Fails with `AccountSize`, `AccountType` or `AccountVersion`.
+    #[inline(always)]
+    pub fn load_mut(bytes: &mut [u8]) -> Result<&mut Self> {
+        let (exchange, rest): (&mut Self, _) = slab::take_one_mut(bytes)?;
+        if !rest.is_empty() {
+            return Err(EngineError::AccountSize);
+        }
+        exchange.header.expect(EXCHANGE_DISCRIMINATOR)?;
+        Ok(exchange)
+    }
+
+    /// Marks every market as having no source; for a new exchange.
+    pub fn clear_sources(&mut self) {
+        self.market_sources = [[NO_SOURCE; MARKET_SOURCES_MAX]; MARKETS_MAX];
+        self.sources_len = 0;
+    }
+
+    /// The source at `place` of `market`, if it has one.
+    #[inline(always)]
+    pub fn source(&self, market: MarketIndex, place: usize) -> Option<&OracleSource> {
+        let index = *self.market_sources.get(usize::from(market.get()))?.get(place)?;
+        self.sources.get(usize::from(index))
+    }
+
+    /// Registers a market's sources. Fails with `ListingOracleInvalid` if one is incomplete or repeated, or no room is
+    /// left.
+    pub fn set_sources(&mut self, market: MarketIndex, sources: &[OracleSource]) -> Result<()> {
+        let error = EngineError::ListingOracleInvalid;
+        if sources.is_empty() || sources.len() > MARKET_SOURCES_MAX {
+            return Err(error);
+        }
+        for (place, source) in sources.iter().enumerate() {
+            let repeated = sources.iter().take(place).any(|other| other == source);
+            if !source.is_valid() || repeated {
+                return Err(error);
+            }
+            let index = self.sources_len;
+            *self.sources.get_mut(math::to_usize(index)).ok_or(error)? = *source;
+            let places = self.market_sources.get_mut(usize::from(market.get())).ok_or(error)?;
+            *places.get_mut(place).ok_or(error)? = u8::try_from(index).map_err(|_| error)?;
+            self.sources_len = index.checked_add(1).ok_or(error)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! A market account: the order book and its event ring.
+//!
+//! ```text
+//! ┌──────────────┬───────────────────┬───────────────────┬──────────────────────┬─────────────────────┐
+//! │ MarketHeader │ bids, sorted      │ asks, sorted      │ order nodes          │ ring of TradeEvent  │
+//! │ 256 B        │ capacity × 16 B   │ capacity × 16 B   │ 2 × capacity × 64 B  │ events × 80 B       │
+//! └──────────────┴───────────────────┴───────────────────┴──────────────────────┴─────────────────────┘
+//! ```
+
+use super::{
+    event::TradeEvent,
+    header::{AccountHeader, Key},
+    ledger::ACCOUNT_SIZE_MAX,
+    order::{IndexEntry, OrderNode},
+};
+use crate::{
+    error::{EngineError, Result},
+    math,
+    slab::{self, free_list::FreeList, ring},
+    units::{MarketIndex, NodeIndex, Now, Sequence, Side, Ticks, UnixSeconds},
+};
+use bytemuck::{Pod, Zeroable};
+
+/// `"QDMARKET"`.
+pub const MARKET_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"QDMARKET");
+/// Orders a side may hold at most, by configuration.
+pub const SIDE_CAPACITY_MAX: u32 = 16_384;
+
+/// Start of a market account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct MarketHeader {
+    /// Header.
+    pub header: AccountHeader,
+    /// The ledger this market settles in.
+    pub ledger: Key,
+    /// Row in the ledger.
+    pub index: MarketIndex,
+    pad: u16,
+    /// Orders a side can hold.
+    side_capacity: u32,
+    events_capacity: u32,
+    pub(crate) bids_len: u32,
+    pub(crate) asks_len: u32,
+    /// Price of the last fill; 0 before the first.
+    pub last_trade_price: Ticks,
+    /// Time of the last fill.
+    pub last_trade_time: UnixSeconds,
+    /// Number of the last order placed.
+    pub orders_placed: Sequence,
+    /// Trading events written.
+    pub events_written: Sequence,
+    /// Order nodes.
+    pub nodes: FreeList,
+    reserved: [u8; 144],
+}
+
+/// Bytes of a market's header.
+pub const MARKET_HEADER_SIZE: usize = 256;
+const _: () = assert!(size_of::<MarketHeader>() == MARKET_HEADER_SIZE && align_of::<MarketHeader>() == 8);
+
+/// Mutable view over a market account.
+#[derive(Debug)]
+pub struct Market<'a> {
+    /// Header.
+    pub header: &'a mut MarketHeader,
+    pub(crate) bids: &'a mut [IndexEntry],
+    pub(crate) asks: &'a mut [IndexEntry],
+    pub(crate) nodes: &'a mut [OrderNode],
+    /// Ring of trading events.
+    pub events: &'a mut [TradeEvent],
+}
+
+/// Read-only view over a market account.
+#[derive(Clone, Copy, Debug)]
+pub struct MarketView<'a> {
+    /// Header.
+    pub header: &'a MarketHeader,
+    /// Whole index of bids, used and unused.
+    bids: &'a [IndexEntry],
+    asks: &'a [IndexEntry],
+    /// Order nodes.
+    pub nodes: &'a [OrderNode],
+    /// Ring of trading events.
+    pub events: &'a [TradeEvent],
+}
+
+/// Bytes of a market with these capacities.
+pub const fn market_size(side_capacity: u32, events_capacity: u32) -> usize {
+    let side = math::to_usize(side_capacity);
+    // Bounded counts times small sizes: far below 2^64.
+    MARKET_HEADER_SIZE
+        .wrapping_add(side.wrapping_mul(2).wrapping_mul(size_of::<IndexEntry>().wrapping_add(size_of::<OrderNode>())))
+        .wrapping_add(math::to_usize(events_capacity).wrapping_mul(size_of::<TradeEvent>()))
+}
+
+impl<'a> Market<'a> {
+    /// Turns blank bytes into an empty market. Fails with `CapacityInvalid` unless `bytes` are exactly as long as the
+    /// capacities say and the ring's length is a power of two, with `AccountNotBlank` if the bytes are in use.
+    pub fn create(
+        bytes: &'a mut [u8],
+        ledger: Key,
+        index: MarketIndex,
+        side_capacity: u32,
+        events_capacity: u32,
+    ) -> Result<Self> {
+        let fits = side_capacity > 0
+            && side_capacity <= SIDE_CAPACITY_MAX
+            && events_capacity.is_power_of_two()
+            && bytes.len() <= ACCOUNT_SIZE_MAX
+            && bytes.len() == market_size(side_capacity, events_capacity);
+        if !fits {
+            return Err(EngineError::CapacityInvalid);
+        }
+        let (header, _): (&mut MarketHeader, _) = slab::take_one_mut(bytes)?;
+        if !header.header.is_blank() {
+            return Err(EngineError::AccountNotBlank);
+        }
+        *header = MarketHeader {
+            header: AccountHeader::new(MARKET_DISCRIMINATOR, 0),
+            ledger,
+            index,
+            side_capacity,
+            events_capacity,
+            // Twice a bounded capacity.
+            nodes: FreeList::new(side_capacity.wrapping_mul(2)),
+            ..MarketHeader::zeroed()
+        };
+        Self::load(bytes)
+    }
+
+    /// The market in these bytes. Fails with `AccountSize`, `AccountType` or `AccountVersion`.
+    #[inline(always)]
+    pub fn load(bytes: &'a mut [u8]) -> Result<Self> {
+        let len = bytes.len();
+        let (header, rest): (&mut MarketHeader, _) = slab::take_one_mut(bytes)?;
+        header.header.expect(MARKET_DISCRIMINATOR)?;
+        if len != market_size(header.side_capacity, header.events_capacity) {
+            return Err(EngineError::AccountSize);
+        }
+        let side = math::to_usize(header.side_capacity);
+        let (bids, rest) = slab::take_mut(rest, side)?;
+        let (asks, rest) = slab::take_mut(rest, side)?;
+        let (nodes, rest) = slab::take_mut(rest, side.wrapping_mul(2))?;
+        let (events, _) = slab::take_mut(rest, math::to_usize(header.events_capacity))?;
+        Ok(Self { header, bids, asks, nodes, events })
+    }
+
+    /// The same, read-only.
+    pub fn view(&self) -> MarketView<'_> {
+        MarketView { header: self.header, bids: self.bids, asks: self.asks, nodes: self.nodes, events: self.events }
+    }
+
+    /// Number of orders on a side.
+    #[inline(always)]
+    pub const fn side_len(&self, side: Side) -> usize {
+        self.header.side_len(side)
+    }
+
+    /// The order node at `index`, if an order rests there.
+    #[inline(always)]
+    pub fn node(&self, index: NodeIndex) -> Option<&OrderNode> {
+        self.nodes.get(index.as_usize()).filter(|node| !node.sequence.is_zero())
+    }
+
+    /// The order node at `index`. Fails with `Corrupt` if none rests there: such an index only comes from the book.
+    #[inline(always)]
+    pub(crate) fn node_mut(&mut self, index: NodeIndex) -> Result<&mut OrderNode> {
+        let node = self.nodes.get_mut(index.as_usize()).ok_or(EngineError::Corrupt)?;
+        if node.sequence.is_zero() { Err(EngineError::Corrupt) } else { Ok(node) }
+    }
+
+    /// Writes a trading event.
+    #[inline(always)]
+    pub(crate) fn record(&mut self, now: Now, mut event: TradeEvent) -> Result<()> {
+        event.unix_seconds = now.unix_seconds;
+        event.slot = now.slot;
+        ring::append(self.events, &mut self.header.events_written, event)
+    }
+}
+
+impl MarketHeader {
+    /// Orders a side can hold.
+    #[inline(always)]
+    pub const fn side_capacity(&self) -> u32 {
+        self.side_capacity
+    }
+
+    /// Number of orders on a side.
+    #[inline(always)]
+    pub const fn side_len(&self, side: Side) -> usize {
+        math::to_usize(match side {
+            Side::Bid => self.bids_len,
+            Side::Ask => self.asks_len,
+        })
+    }
+}
+
+impl<'a> MarketView<'a> {
+    /// The market in these bytes. Fails with `AccountSize`, `AccountType` or `AccountVersion`.
+    pub fn load(bytes: &'a [u8]) -> Result<Self> {
+        let (header, rest): (&MarketHeader, _) = slab::take_one(bytes)?;
+        header.header.expect(MARKET_DISCRIMINATOR)?;
+        if bytes.len() != market_size(header.side_capacity, header.events_capacity) {
+            return Err(EngineError::AccountSize);
+        }
+        let side = math::to_usize(header.side_capacity);
+        let (bids, rest) = slab::take(rest, side)?;
+        let (asks, rest) = slab::take(rest, side)?;
+        let (nodes, rest) = slab::take(rest, side.wrapping_mul(2))?;
+        let (events, _) = slab::take(rest, math::to_usize(header.events_capacity))?;
+        Ok(Self { header, bids, asks, nodes, events })
+    }
+
+    /// Entries of a side, worst first.
+    pub fn entries(&self, side: Side) -> &'a [IndexEntry] {
+        let entries = match side {
+            Side::Bid => self.bids,
+            Side::Ask => self.asks,
+        };
+        entries.get(..self.header.side_len(side)).unwrap_or(&[])
+    }
+
+    /// The order node at `index`, if an order rests there.
+    pub fn node(&self, index: NodeIndex) -> Option<&'a OrderNode> {
+        self.nodes.get(index.as_usize()).filter(|node| !node.sequence.is_zero())
+    }
+
+    /// Orders of a side, best first.
+    pub fn orders(&self, side: Side) -> impl Iterator<Item = (NodeIndex, &'a OrderNode)> {
+        let nodes = self.nodes;
+        self.entries(side).iter().rev().filter_map(move |entry| Some((entry.node, nodes.get(entry.node.as_usize())?)))
+    }
+
+    /// Best price of a side.
+    pub fn best_price(&self, side: Side) -> Option<Ticks> {
+        self.entries(side).last().map(|entry| entry.price(side))
+    }
+}

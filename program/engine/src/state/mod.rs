@@ -1,0 +1,19 @@
+//! Account layouts: `repr(C)`, plain data, alignment at most 8, no padding, exact lengths.
+
+pub mod cell;
+pub mod event;
+pub mod exchange;
+pub mod header;
+pub mod ledger;
+pub mod market;
+pub mod order;
+pub mod row;
+
+pub use cell::{Cell, PositionCell, TraderCell};
+pub use event::{CashEvent, CashEventKind, TradeEvent, TradeEventKind};
+pub use exchange::{Exchange, OracleSource};
+pub use header::{AccountHeader, Key};
+pub use ledger::{Ledger, LedgerHeader, LedgerView};
+pub use market::{Market, MarketHeader, MarketView};
+pub use order::{IndexEntry, OrderNode};
+pub use row::{MarginTier, MarketRow, MarketStatus, PriceCondition};

@@ -1,0 +1,17 @@
+//! What a run leaves behind: the plain record, the terminal summary, the HTML page and its charts.
+//!
+//! Reads nothing of the simulator but [`record::RunRecord`], so a stored JSON record gives the
+//! same summary and page again.
+
+mod charts;
+mod format;
+mod html;
+mod record;
+mod summary;
+
+pub use html::write;
+pub use record::{
+    ActorSeries, ChartEvent, Check, EquityPoint, FinalBalance, InstructionMeter, InstructionStats,
+    MarketSeries, MoneyFlow, POINTS_MAX, PricePoint, RunRecord, Sample, Totals, Trace, thinned,
+};
+pub use summary::render;
