@@ -5,9 +5,8 @@
 use pinocchio::error::ProgramError;
 use quantdesk_engine::EngineError;
 
+quantdesk_engine::error_codes! {
 /// A refusal of the program itself. The number is the custom error code; codes are never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub enum Refusal {
     // 100: instruction data
     /// No instruction has this tag.
@@ -73,21 +72,12 @@ pub enum Refusal {
     /// A Switchboard feed that its authority may write without oracles.
     OracleWritable = 256,
 }
+}
 
 impl From<Refusal> for ProgramError {
     #[cold]
     fn from(refusal: Refusal) -> Self {
         Self::Custom(refusal.code())
-    }
-}
-
-impl Refusal {
-    /// The custom error code.
-    pub const fn code(self) -> u32 {
-        #[expect(clippy::as_conversions, reason = "discriminant of a fieldless repr(u32) enum")]
-        {
-            self as u32
-        }
     }
 }
 

@@ -1,1 +1,15 @@
+//! The QuantDesk simulator: the compiled program on LiteSVM with mainnet features, a chain clock, real oracle account
+//! bytes, actors, scenarios and a report.
+//!
+//! * [`chain`] — the virtual chain: accounts, clock, transactions, compute units.
+//! * [`desk`] — an exchange on it: markets, traders, prices. Also the harness of tests and benchmarks.
+//! * [`oracle`] — oracle accounts as the official crates write them.
+//! * [`input`], [`path`] — market data from files, and the built-in day.
+//! * [`report`] — what a run leaves behind.
 
+pub mod chain;
+pub mod desk;
+pub mod input;
+pub mod oracle;
+pub mod path;
+pub mod report;

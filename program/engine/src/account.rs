@@ -69,6 +69,16 @@ pub fn withdraw(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, atoms: Quo
     ledger.record_amount(now, trader, CashEventKind::Withdrawn, atoms.as_delta()?.get())
 }
 
+/// Books the payment of earned fees. The caller then sends the tokens. Fails with `AmountZero` or
+/// `WithdrawExceedsAvailable`.
+pub fn collect_fees(ledger: &mut Ledger<'_>, now: Now, atoms: QuoteAtoms) -> Result<()> {
+    if atoms.is_zero() {
+        return Err(EngineError::AmountZero);
+    }
+    money::pay_out(&mut ledger.header.total, &mut ledger.header.fees, atoms)?;
+    ledger.record_amount(now, CellIndex::NIL, CashEventKind::FeesCollected, atoms.as_delta()?.get())
+}
+
 /// The trader's position cell in `market`, opened if there is none. Fails with `LedgerFull`.
 #[inline(always)]
 pub fn position_in(ledger: &mut Ledger<'_>, trader: CellIndex, market: MarketIndex) -> Result<CellIndex> {

@@ -3,9 +3,39 @@
 /// Result of an engine call.
 pub type Result<T> = core::result::Result<T, EngineError>;
 
+/// Declares an enum of error codes with its conversions.
+#[macro_export]
+macro_rules! error_codes {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum $name { $($(#[$doc])* $variant = $code,)* }
+
+        impl $name {
+            /// Every error, in order of codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The custom error code a transaction fails with.
+            pub const fn code(self) -> u32 {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The error with this code.
+            pub const fn from_code(code: u32) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
+            }
+
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)* }
+            }
+        }
+    };
+}
+
+error_codes! {
 /// A violated fact. The number is the custom program error a transaction fails with (see `SPEC.md`, "Error codes").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub enum EngineError {
     // 300: prices
     /// Fewer valid sources than the market requires, and the first invalid one is too old.
@@ -113,13 +143,4 @@ pub enum EngineError {
     /// The account is in use already.
     AccountNotBlank = 906,
 }
-
-impl EngineError {
-    /// The custom error code.
-    pub const fn code(self) -> u32 {
-        #[expect(clippy::as_conversions, reason = "discriminant of a fieldless repr(u32) enum")]
-        {
-            self as u32
-        }
-    }
 }

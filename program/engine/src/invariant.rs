@@ -190,6 +190,11 @@ fn reservation(ledger: &LedgerView<'_>, market: &MarketView<'_>, cell: CellIndex
             return require(false, "P4", "a position's orders are live", cell.get());
         };
         require(node.position == cell && node.previous == newer, "P4", "the list of orders is linked", cell.get())?;
+        let bounded = match node.side() {
+            Side::Bid => node.price <= position.bid_bound,
+            Side::Ask => node.price >= position.ask_bound && !position.ask_bound.is_zero(),
+        };
+        require(bounded, "P4", "no order is beyond its position's price bound", cell.get())?;
         add(&mut lots, &mut notional, node, tick_value)?;
         (newer, next) = (next, node.next);
     }

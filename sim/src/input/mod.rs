@@ -40,17 +40,8 @@ impl Rows {
         let bytes = unpacked(path).with_context(|| file.clone());
         // One line, not a chain: the cause belongs to the same sentence.
         let bytes = bytes.map_err(|error| anyhow!("{error:#}"))?;
-        let reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(Trim::All)
-            .from_reader(bytes);
-        Ok(Self {
-            file,
-            reader,
-            record: StringRecord::new(),
-            row: 1,
-        })
+        let reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(bytes);
+        Ok(Self { file, reader, record: StringRecord::new(), row: 1 })
     }
 
     /// Moves to the next row. False at the end of the file.
@@ -86,27 +77,18 @@ impl Rows {
 fn unpacked(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     let mut file = File::open(path).context("cannot be opened")?;
     let mut magic = Vec::with_capacity(GZIP_MAGIC.len());
-    file.by_ref()
-        .take(GZIP_MAGIC.len() as u64)
-        .read_to_end(&mut magic)
-        .context("cannot be read")?;
+    file.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut magic).context("cannot be read")?;
     let packed = magic == GZIP_MAGIC;
     if magic == ZIP_MAGIC {
         bail!("is a zip archive: unpack it first");
     }
     let bytes = Cursor::new(magic).chain(BufReader::new(file));
-    Ok(if packed {
-        Box::new(MultiGzDecoder::new(bytes))
-    } else {
-        Box::new(bytes)
-    })
+    Ok(if packed { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) })
 }
 
 fn unreadable(error: &csv::Error) -> String {
     match error.kind() {
-        csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "the gzip data is truncated".into()
-        }
+        csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => "the gzip data is truncated".into(),
         csv::ErrorKind::Io(io) => format!("cannot be read: {io}"),
         csv::ErrorKind::Utf8 { .. } => "the row is not UTF-8 text".into(),
         _ => error.to_string(),
@@ -151,8 +133,7 @@ fn decimal(name: &str, text: &str) -> Result<u128, String> {
     // value = significant × 10^shift, in units of 10^-DECIMALS.
     let dropped = digits.len() as i64 - significant.len() as i64;
     let shift = DECIMALS as i64 + i64::from(exponent) - fraction.len() as i64 + dropped;
-    let shift = u32::try_from(shift)
-        .map_err(|_| format!("{name} {text} has more than {DECIMALS} decimals"))?;
+    let shift = u32::try_from(shift).map_err(|_| format!("{name} {text} has more than {DECIMALS} decimals"))?;
     significant
         .parse::<u128>()
         .ok()
@@ -192,10 +173,7 @@ mod tests {
             ("NaN", "price \"NaN\" is not a decimal number"),
             ("1e", "price \"1e\" is not a decimal number"),
             ("1.2.3", "price \"1.2.3\" is not a decimal number"),
-            (
-                "0.0000000000001",
-                "price 0.0000000000001 has more than 12 decimals",
-            ),
+            ("0.0000000000001", "price 0.0000000000001 has more than 12 decimals"),
             ("1e40", "price 1e40 is too large"),
             ("18446745", "price 18446745 is too large"),
             ("0", "price 0 is not positive"),
@@ -207,22 +185,17 @@ mod tests {
 
     #[test]
     fn a_missing_file_and_a_zip_are_one_clear_line() {
-        let missing = Rows::open(Path::new("no/such.csv"))
-            .err()
-            .map(|e| e.to_string());
-        assert_eq!(
-            missing.as_deref(),
-            Some("no/such.csv: cannot be opened: No such file or directory (os error 2)")
-        );
+        let missing = Rows::open(Path::new("no/such.csv")).err().map(|e| e.to_string());
+        assert_eq!(missing.as_deref(), Some("no/such.csv: cannot be opened: No such file or directory (os error 2)"));
         let path = scratch("archive.zip", b"PK\x03\x04rest");
         let zip = Rows::open(&path).err().map(|e| e.to_string());
-        assert_eq!(
-            zip,
-            Some(format!(
-                "{}: is a zip archive: unpack it first",
-                path.display()
-            ))
-        );
+        assert_eq!(zip, Some(format!("{}: is a zip archive: unpack it first", path.display())));
+    }
+
+    /// A file of the recorded day. It is never copied into the project: say where it is.
+    pub(super) fn recording(name: &str) -> std::path::PathBuf {
+        let folder = std::env::var_os("QUANTDESK_RECORDINGS").expect("QUANTDESK_RECORDINGS=folder");
+        Path::new(&folder).join(name)
     }
 
     /// A file of the given bytes under the system's temporary folder.

@@ -18,18 +18,25 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 /// Dollars and cents.
 pub fn usd(value: f64) -> String {
     let text = fixed(value, 2);
-    text.strip_prefix('-')
-        .map_or_else(|| format!("${text}"), |text| format!("-${text}"))
+    text.strip_prefix('-').map_or_else(|| format!("${text}"), |text| format!("-${text}"))
 }
 
-/// Dollars for an axis: `$1.25M`, `$950k`, `$12.5`. `step` is the distance to the next label,
-/// which decides how many digits are needed to tell them apart.
-pub fn usd_axis(value: f64, step: f64) -> String {
-    let size = value.abs().max(step);
-    let (unit, suffix) = match size {
-        size if size >= 1e9 => (1e9, "B"),
-        size if size >= 1e6 => (1e6, "M"),
-        size if size >= 1e4 => (1e3, "k"),
+/// Dollars without cents.
+pub fn usd_whole(value: f64) -> String {
+    let text = usd(value.round());
+    text.trim_end_matches(".00").into()
+}
+
+/// Dollars for an axis: `$1.25M`, `$950k`, `$12.5`. All labels of an axis share the unit of the
+/// greatest and the decimals that tell steps apart.
+pub fn usd_axis(value: f64, step: f64, greatest: f64) -> String {
+    if value == 0.0 {
+        return "$0".into();
+    }
+    let (unit, suffix) = match greatest {
+        1e9.. => (1e9, "B"),
+        1e6.. => (1e6, "M"),
+        1e4.. => (1e3, "k"),
         _ => (1.0, ""),
     };
     let sign = if value < 0.0 { "-" } else { "" };
@@ -67,8 +74,7 @@ pub fn date(unix_seconds: i64) -> String {
     let days = unix_seconds.div_euclid(86_400) + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
@@ -106,9 +112,10 @@ mod tests {
     fn figures() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(integer), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([1_234.5, -0.004, -12_000.0].map(usd), ["$1,234.50", "$0.00", "-$12,000.00"]);
-        assert_eq!(usd_axis(1_250_000.0, 250_000.0), "$1.25M");
-        assert_eq!(usd_axis(-50_000.0, 25_000.0), "-$50k");
-        assert_eq!(usd_axis(0.0, 20.0), "$0");
+        assert_eq!(usd_axis(750_000.0, 250_000.0, 1_250_000.0), "$0.75M");
+        assert_eq!(usd_axis(-50_000.0, 25_000.0, 75_000.0), "-$50k");
+        assert_eq!(usd_axis(0.0, 2e6, 4e6), "$0");
+        assert_eq!(usd_whole(-84_213_552.78), "-$84,213,553");
         assert_eq!(price_axis(117_500.0, 2_500.0), "$117,500");
         assert_eq!(price_axis(0.15, 0.05), "$0.15");
     }

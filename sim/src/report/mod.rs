@@ -11,7 +11,7 @@ mod summary;
 
 pub use html::write;
 pub use record::{
-    ActorSeries, ChartEvent, Check, EquityPoint, FinalBalance, InstructionMeter, InstructionStats,
-    MarketSeries, MoneyFlow, POINTS_MAX, PricePoint, RunRecord, Sample, Totals, Trace, thinned,
+    ActorSeries, ChartEvent, Check, EquityPoint, FinalBalance, InstructionMeter, InstructionStats, MarketSeries,
+    MoneyFlow, PricePoint, RunRecord, Sample, Totals, Trace, thinned,
 };
 pub use summary::render;

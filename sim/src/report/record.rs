@@ -9,51 +9,72 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-/// Points kept of a series: more than a chart of this size has pixels.
-pub const POINTS_MAX: usize = 1_500;
-
+/// One run: everything that summary, page and JSON file show.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct RunRecord {
+    /// Heading of summary and page.
     pub title: String,
+    /// What the run's random choices came from.
     pub seed: u64,
     /// Where the prices came from: file names, or the built-in day.
     pub inputs: Vec<String>,
     /// Simulated time, as all times here.
     pub started_unix: i64,
+    /// Simulated time.
     pub ended_unix: i64,
     /// Hex digest over the final account bytes: equal for equal seed, inputs and program.
     pub state_hash: String,
+    /// Hex digest of the program's file.
     pub program_sha256: String,
+    /// Prices, depth and events by market.
     pub markets: Vec<MarketSeries>,
+    /// Equity over time by actor.
     pub actors: Vec<ActorSeries>,
+    /// Compute units by instruction.
     pub instructions: Vec<InstructionStats>,
+    /// Sums over the run.
     pub totals: Totals,
+    /// What moved between the buckets of the ledger.
     pub money: Vec<MoneyFlow>,
+    /// Where each actor ended.
     pub balances: Vec<FinalBalance>,
+    /// What held, and how often it was tested.
     pub checks: Vec<Check>,
+    /// Tokens in the vault at the end, exact.
     pub vault_final_atoms: u64,
     /// Real time that the run took.
     pub wall_seconds: f64,
 }
 
+/// One market over the run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct MarketSeries {
+    /// Name shown, like `BTC-PERP`.
     pub symbol: String,
+    /// In order of time.
     pub points: Vec<PricePoint>,
+    /// In order of time.
     pub events: Vec<ChartEvent>,
 }
 
 /// A market at one moment.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct PricePoint {
+    /// Simulated time.
     pub unix_seconds: i64,
+    /// None before the first.
     pub last_trade: Option<f64>,
+    /// Price from the oracles.
     pub index: f64,
+    /// Price that margin is computed with.
     pub mark: f64,
+    /// None while no bid rests.
     pub best_bid: Option<f64>,
+    /// None while no ask rests.
     pub best_ask: Option<f64>,
     /// Resting orders of a side, in quote units.
     pub bid_depth: f64,
+    /// Likewise of the asks.
     pub ask_depth: f64,
 }
 
@@ -61,17 +82,24 @@ pub struct PricePoint {
 /// across it, with their label.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct ChartEvent {
+    /// Simulated time.
     pub unix_seconds: i64,
+    /// Where the marker goes; of no meaning for a phase.
     pub price: f64,
     /// `phase`, `liquidation`, `takeover`, `deleverage`, `shortfall`; any other is drawn too.
     pub kind: String,
+    /// What the list of events says of it, or the name of the phase.
     pub label: String,
 }
 
+/// One actor over the run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct ActorSeries {
+    /// Unique.
     pub name: String,
+    /// Actors of one role share a chart.
     pub role: String,
+    /// In order of time.
     pub points: Vec<EquityPoint>,
 }
 
@@ -82,31 +110,48 @@ pub struct EquityPoint(pub i64, pub f64);
 /// Compute units of one instruction over all its transactions that landed.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct InstructionStats {
+    /// As in the program.
     pub name: String,
+    /// Times it ran.
     pub count: u64,
     /// Of `count`: refused by the program, often as intended.
     pub failed: u64,
+    /// Median compute units.
     pub p50: u64,
+    /// Compute units that 95% do not exceed.
     pub p95: u64,
+    /// Compute units that 99% do not exceed.
     pub p99: u64,
+    /// Most compute units.
     pub max: u64,
+    /// Sum over `count`.
     pub total_compute_units: u64,
 }
 
+/// Sums over the run; amounts in quote units.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Totals {
+    /// That reached a block.
     pub transactions: u64,
+    /// Of those, refused by the program.
     pub failed_transactions: u64,
     /// Never reached a block: expired or crowded out.
     pub dropped_transactions: u64,
+    /// Simulated.
     pub slots: u64,
+    /// Matches of a taker with one maker.
     pub fills: u64,
+    /// Positions reduced through the book.
     pub liquidations: u64,
+    /// Positions taken over by a liquidator.
     pub takeovers: u64,
+    /// Positions closed against a bankrupt one.
     pub deleverages: u64,
     /// Quote units, each fill counted once.
     pub volume: f64,
+    /// Before rebates.
     pub fees_taker: f64,
+    /// Paid out of the taker fees.
     pub rebates_maker: f64,
     /// Losses beyond the equity of liquidated accounts.
     pub shortfall: f64,
@@ -115,17 +160,26 @@ pub struct Totals {
 /// Quote units moved between two buckets of the ledger during the run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct MoneyFlow {
+    /// Bucket that paid.
     pub source: String,
+    /// Bucket that received.
     pub target: String,
+    /// Why, in a few words.
     pub reason: String,
+    /// Sum over the run.
     pub amount: f64,
 }
 
+/// An actor's account at the end, in quote units.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct FinalBalance {
+    /// Name.
     pub actor: String,
+    /// As in [`ActorSeries`].
     pub role: String,
+    /// Over the run.
     pub deposited: f64,
+    /// Over the run.
     pub withdrawn: f64,
     /// Equity at the end + withdrawn − deposited.
     pub pnl: f64,
@@ -136,9 +190,13 @@ pub struct FinalBalance {
 /// An invariant and how often it was tested during the run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Check {
+    /// As in the specification: `M1`.
     pub id: String,
+    /// What must hold.
     pub description: String,
+    /// How often it was tested.
     pub times: u64,
+    /// Every time.
     pub passed: bool,
 }
 
@@ -147,14 +205,15 @@ impl RunRecord {
     pub fn thinned(&self) -> Self {
         let mut record = self.clone();
         for market in &mut record.markets {
-            market.points = thinned(&market.points, POINTS_MAX);
+            market.points = thinned(&market.points, PricePoint::POINTS_MAX);
         }
         for actor in &mut record.actors {
-            actor.points = thinned(&actor.points, POINTS_MAX);
+            actor.points = thinned(&actor.points, EquityPoint::POINTS_MAX);
         }
         record
     }
 
+    /// The verdict on the run.
     pub fn all_checks_passed(&self) -> bool {
         self.checks.iter().all(|check| check.passed)
     }
@@ -162,12 +221,18 @@ impl RunRecord {
 
 /// A point of a series whose extremes must survive thinning.
 pub trait Sample: Copy {
+    /// Points kept of a series: more than its chart has pixels to show.
+    const POINTS_MAX: usize;
+
+    /// Simulated time.
     fn unix_seconds(&self) -> i64;
     /// The values drawn, least and greatest of which are kept per bucket of time.
     fn values(&self) -> impl IntoIterator<Item = f64>;
 }
 
 impl Sample for PricePoint {
+    const POINTS_MAX: usize = 1_500;
+
     fn unix_seconds(&self) -> i64 {
         self.unix_seconds
     }
@@ -181,6 +246,9 @@ impl Sample for PricePoint {
 }
 
 impl Sample for EquityPoint {
+    // Half as wide a chart, and there may be hundreds of actors.
+    const POINTS_MAX: usize = 500;
+
     fn unix_seconds(&self) -> i64 {
         self.0
     }
@@ -249,8 +317,9 @@ impl<T> Default for Trace<T> {
 
 impl<T: Sample> Trace<T> {
     /// Room before thinning, so that each point is thinned few times.
-    const ROOM: usize = 8 * POINTS_MAX;
+    const ROOM: usize = 8 * T::POINTS_MAX;
 
+    /// In order of time.
     pub fn push(&mut self, point: T) {
         if self.points.len() == Self::ROOM {
             self.points = thinned(&self.points, Self::ROOM / 2);
@@ -258,8 +327,9 @@ impl<T: Sample> Trace<T> {
         self.points.push(point);
     }
 
+    /// The series, short enough for a chart.
     pub fn finish(self) -> Vec<T> {
-        thinned(&self.points, POINTS_MAX)
+        thinned(&self.points, T::POINTS_MAX)
     }
 }
 
@@ -279,6 +349,7 @@ struct Meter {
 }
 
 impl InstructionMeter {
+    /// Nothing recorded yet.
     pub fn new() -> anyhow::Result<Self> {
         const TRANSACTION_COMPUTE_UNITS_MAX: u64 = 1_400_000;
         const SIGNIFICANT_DIGITS: u8 = 3;
@@ -288,6 +359,7 @@ impl InstructionMeter {
         })
     }
 
+    /// One transaction's instruction.
     pub fn record(&mut self, name: &'static str, compute_units: u64, failed: bool) {
         let row = self.rows.entry(name).or_insert_with(|| Meter {
             histogram: self.empty.clone(),
@@ -338,27 +410,34 @@ mod tests {
     #[test]
     fn thinning_keeps_ends_extremes_and_order() {
         let points = day(86_400);
-        let short = thinned(&points, POINTS_MAX);
-        assert!(short.len() <= POINTS_MAX && short.len() > POINTS_MAX / 2, "{}", short.len());
+        let short = thinned(&points, 1_000);
+        assert!(short.len() <= 1_000 && short.len() > 500, "{}", short.len());
         assert_eq!((short.first(), short.last()), (points.first(), points.last()));
         assert!(short.contains(&EquityPoint(40_001, -900.0)));
         assert!(short.contains(&EquityPoint(40_002, 900.0)));
         assert!(short.is_sorted_by(|left, right| left.0 < right.0));
-        assert_eq!(thinned(&short, POINTS_MAX), short);
+        assert_eq!(thinned(&short, 1_000), short);
         assert!(thinned::<EquityPoint>(&[], 10).is_empty());
     }
 
     #[test]
     fn every_drawn_value_of_a_price_point_keeps_its_extremes() {
         let mut points: Vec<_> = (0..20_000)
-            .map(|unix_seconds| PricePoint { unix_seconds, index: 100.0, mark: 100.0, bid_depth: 50.0, ask_depth: 50.0, ..PricePoint::default() })
+            .map(|unix_seconds| PricePoint {
+                unix_seconds,
+                index: 100.0,
+                mark: 100.0,
+                bid_depth: 50.0,
+                ask_depth: 50.0,
+                ..PricePoint::default()
+            })
             .collect();
         points[7_777].bid_depth = 0.0;
         points[7_778].index = 80.0;
         points[7_779].last_trade = Some(70.0);
         points[7_780].best_ask = Some(130.0);
-        let short = thinned(&points, POINTS_MAX);
-        assert!(short.len() <= POINTS_MAX);
+        let short = thinned(&points, PricePoint::POINTS_MAX);
+        assert!(short.len() <= PricePoint::POINTS_MAX);
         for at in 7_777..=7_780 {
             assert!(short.iter().any(|point| point.unix_seconds == at), "{at}");
         }
@@ -372,7 +451,7 @@ mod tests {
             assert!(trace.points.len() <= Trace::<EquityPoint>::ROOM);
         }
         let points = trace.finish();
-        assert!(points.len() <= POINTS_MAX);
+        assert!(points.len() <= EquityPoint::POINTS_MAX);
         assert_eq!(points.iter().map(|point| point.1).fold(0.0, f64::min), -900.0);
         assert_eq!(points.last().map(|point| point.0), Some(199_999));
     }

@@ -1,13 +1,12 @@
 //! The tables of a run, and how the terminal shows them. The page shows the same ones.
 
-use serde::Serialize;
 use tabled::{
     builder::Builder,
     settings::{
         Alignment, Modify, Style, Width,
-        object::{Columns, Rows},
+        formatting::{AlignmentStrategy, TrimStrategy},
+        object::Columns,
         peaker::PriorityMax,
-        style::HorizontalLine,
     },
 };
 
@@ -20,12 +19,12 @@ const TERMINAL_COLUMNS: usize = 100;
 /// Up to this many actors are listed one by one.
 const ACTORS_LISTED_MAX: usize = 12;
 
-/// Rows of text under a head. The first `text_columns` are words, the rest figures.
-#[derive(Debug, Serialize)]
+/// Rows of text under a head, or without one if it is empty.
 pub struct Table {
     pub title: String,
     pub head: Vec<&'static str>,
-    pub text_columns: usize,
+    /// One letter per column: `l` for words, `r` for figures.
+    pub alignment: &'static str,
     pub rows: Vec<Vec<String>>,
 }
 
@@ -48,25 +47,21 @@ pub fn facts(record: &RunRecord) -> Vec<(&'static str, String)> {
     let day = format::date(record.started_unix);
     let from = format::clock_seconds(record.started_unix);
     let to = format::clock_seconds(record.ended_unix);
-    vec![
-        ("inputs", record.inputs.join(", ")),
+    let mut facts: Vec<_> = record.inputs.iter().map(|input| ("input", input.clone())).collect();
+    facts.extend([
         ("seed", record.seed.to_string()),
-        (
-            "simulated",
-            format!("{day} {from} to {to} UTC ({})", format::duration(simulated)),
-        ),
+        ("simulated", format!("{day} {from} to {to} UTC ({})", format::duration(simulated))),
         ("took", format::duration(record.wall_seconds)),
         ("program", format!("sha256 {}", record.program_sha256)),
         ("state", format!("sha256 {}", record.state_hash)),
-    ]
+        ("vault", format!("{} atoms at the end", format::integer(record.vault_final_atoms))),
+    ]);
+    facts
 }
 
 /// One sentence on the checks.
 pub fn verdict(record: &RunRecord) -> String {
-    let failed: Vec<_> = (record.checks.iter())
-        .filter(|check| !check.passed)
-        .map(|check| check.id.as_str())
-        .collect();
+    let failed: Vec<_> = (record.checks.iter()).filter(|check| !check.passed).map(|check| check.id.as_str()).collect();
     let count = record.checks.len();
     if failed.is_empty() {
         format!("All {count} checks passed.")
@@ -92,7 +87,8 @@ pub fn total_figures(record: &RunRecord) -> Vec<(&'static str, String)> {
     let totals = &record.totals;
     let compute_units = record.instructions.iter().map(|row| row.total_compute_units).sum();
     vec![
-        ("volume", format::usd(totals.volume)),
+        ("actors", format::integer(record.balances.len() as u64)),
+        ("volume", format::usd_whole(totals.volume)),
         ("fills", format::integer(totals.fills)),
         ("transactions", format::integer(totals.transactions)),
         ("failed", format::integer(totals.failed_transactions)),
@@ -105,7 +101,6 @@ pub fn total_figures(record: &RunRecord) -> Vec<(&'static str, String)> {
         ("takeovers", format::integer(totals.takeovers)),
         ("deleverages", format::integer(totals.deleverages)),
         ("shortfall", format::usd(totals.shortfall)),
-        ("vault atoms", format::integer(record.vault_final_atoms)),
     ]
 }
 
@@ -118,12 +113,7 @@ fn totals(record: &RunRecord) -> Table {
         let ((name, value), (next_name, next_value)) = (cell(left), cell(right));
         vec![name.into(), value, next_name.into(), next_value]
     };
-    Table {
-        title: "Totals".into(),
-        head: vec!["", "", "", ""],
-        text_columns: 1,
-        rows: (0..left.len()).map(row).collect(),
-    }
+    Table { title: "Totals".into(), head: vec![], alignment: "lrlr", rows: (0..left.len()).map(row).collect() }
 }
 
 pub fn instructions(record: &RunRecord) -> Table {
@@ -136,24 +126,19 @@ pub fn instructions(record: &RunRecord) -> Table {
     Table {
         title: "Compute units by instruction".into(),
         head: vec!["instruction", "count", "failed", "P50", "P95", "P99", "max"],
-        text_columns: 1,
+        alignment: "lrrrrrr",
         rows: record.instructions.iter().map(row).collect(),
     }
 }
 
 pub fn money(record: &RunRecord) -> Table {
     let row = |flow: &super::MoneyFlow| {
-        vec![
-            flow.source.clone(),
-            flow.target.clone(),
-            flow.reason.clone(),
-            format::usd(flow.amount),
-        ]
+        vec![flow.source.clone(), flow.target.clone(), flow.reason.clone(), format::usd(flow.amount)]
     };
     Table {
         title: "Money flow".into(),
         head: vec!["from", "to", "reason", "amount"],
-        text_columns: 3,
+        alignment: "lllr",
         rows: record.money.iter().map(row).collect(),
     }
 }
@@ -172,7 +157,7 @@ pub fn balances_by_actor(record: &RunRecord) -> Table {
     Table {
         title: "Final balances".into(),
         head: vec!["actor", "role", "deposited", "withdrawn", "PnL", "fees paid"],
-        text_columns: 2,
+        alignment: "llrrrr",
         rows,
     }
 }
@@ -196,16 +181,14 @@ pub fn balances_by_role(record: &RunRecord) -> Table {
     Table {
         title: "Final balances by role".into(),
         head: vec!["role", "actors", "deposited", "withdrawn", "PnL", "fees paid"],
-        text_columns: 1,
+        alignment: "lrrrrr",
         rows: roles.iter().map(row).collect(),
     }
 }
 
 /// Deposited, withdrawn, PnL and fees, summed.
 fn figures(balances: &[&FinalBalance]) -> [String; 4] {
-    let sum = |of: fn(&FinalBalance) -> f64| {
-        format::usd(balances.iter().map(|balance| of(balance)).sum())
-    };
+    let sum = |of: fn(&FinalBalance) -> f64| format::usd(balances.iter().map(|balance| of(balance)).sum());
     [
         sum(|balance| balance.deposited),
         sum(|balance| balance.withdrawn),
@@ -217,45 +200,97 @@ fn figures(balances: &[&FinalBalance]) -> [String; 4] {
 pub fn checks(record: &RunRecord) -> Table {
     let row = |check: &super::Check| {
         let result = if check.passed { "passed" } else { "FAILED" };
-        vec![
-            check.id.clone(),
-            check.description.clone(),
-            format::integer(check.times),
-            result.into(),
-        ]
+        vec![check.id.clone(), check.description.clone(), format::integer(check.times), result.into()]
     };
     Table {
         title: "Checks".into(),
         head: vec!["id", "what must hold", "times tested", "result"],
-        text_columns: 2,
+        alignment: "llrl",
         rows: record.checks.iter().map(row).collect(),
     }
 }
 
 fn in_terminal(table: &Table) -> tabled::Table {
     let mut builder = Builder::default();
-    let headed = table.head.iter().any(|name| !name.is_empty());
-    if headed {
+    if !table.head.is_empty() {
         builder.push_record(table.head.iter().copied());
     }
     for row in &table.rows {
         builder.push_record(row);
     }
     let mut text = builder.build();
-    let rule = HorizontalLine::inherit(Style::modern());
-    if headed {
-        text.with(Style::sharp().horizontals([(1, rule)]));
-    } else {
+    if table.head.is_empty() {
         text.with(Style::sharp().remove_horizontals());
+    } else {
+        text.with(Style::sharp());
     }
-    text.with(Modify::new(Columns::new(table.text_columns..)).with(Alignment::right()));
-    if headed {
-        text.with(Modify::new(Rows::first()).with(Alignment::left()));
-        text.with(
-            Modify::new(Columns::new(table.text_columns..).intersect(Rows::first()))
-                .with(Alignment::right()),
-        );
+    for (column, letter) in table.alignment.chars().enumerate() {
+        if letter == 'r' {
+            text.with(Modify::new(Columns::one(column)).with(Alignment::right()));
+        }
     }
+    // A line broken before a space would otherwise begin with it.
+    text.with(AlignmentStrategy::PerLine).with(TrimStrategy::Horizontal);
     text.with(Width::wrap(TERMINAL_COLUMNS).priority(PriorityMax::right()).keep_words(true));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Check, InstructionStats, MoneyFlow};
+
+    /// A record in which everything is as wide as it may get in practice.
+    fn wide() -> RunRecord {
+        let balance = |actor: usize| FinalBalance {
+            actor: format!("market-maker-{actor}"),
+            role: "market maker".into(),
+            deposited: 12_345_678_901.23,
+            withdrawn: 12_345_678_901.23,
+            pnl: -12_345_678_901.23,
+            fees: -123_456_789.01,
+        };
+        let check = Check {
+            id: "A2".into(),
+            description: "what must hold, told at great length, ".repeat(6),
+            times: 1_234_567_890,
+            passed: false,
+        };
+        let stats = InstructionStats { name: "settle_market_position".into(), p99: 1_400_000, ..Default::default() };
+        let flow = MoneyFlow { source: "wallets".into(), target: "trader cash".into(), ..Default::default() };
+        RunRecord {
+            title: "A day".into(),
+            balances: (0..9).map(balance).collect(),
+            checks: vec![check],
+            instructions: vec![stats],
+            money: vec![flow],
+            program_sha256: "0".repeat(64),
+            ..RunRecord::default()
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let few = wide();
+        let mut many = wide();
+        many.balances.extend(wide().balances);
+        for record in [few, many] {
+            let text = render(&record);
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(TERMINAL_COLUMNS), "{widest:?}\n{text}");
+            assert!(text.ends_with("\n1 of 1 checks FAILED: A2.\n"));
+        }
+    }
+
+    #[test]
+    fn roles_are_summed_in_order_of_appearance() {
+        let balance = |role: &str, pnl: f64| FinalBalance { role: role.into(), pnl, ..FinalBalance::default() };
+        let record = RunRecord {
+            balances: vec![balance("taker", -3.0), balance("maker", 2.0), balance("taker", -1.5)],
+            ..RunRecord::default()
+        };
+        let rows = balances_by_role(&record).rows;
+        let told: Vec<_> = rows.iter().map(|row| [&row[0], &row[1], &row[4]].map(String::as_str)).collect();
+        assert_eq!(told, [["taker", "2", "-$4.50"], ["maker", "1", "$2.00"], ["all", "3", "-$2.50"]]);
+    }
 }

@@ -34,6 +34,8 @@ pub(super) struct Taker {
     pub(super) tick_value: TickValue,
     taker_fee: Ppm,
     maker_fee: SignedPpm,
+    /// Lots wanted in all.
+    wanted: Lots,
     /// Lots still wanted.
     pub(super) remaining: Lots,
     /// Lots of the taker's own position that fills still close.
@@ -75,6 +77,7 @@ impl Taker {
             tick_value: row.tick_value,
             taker_fee: row.taker_fee,
             maker_fee: row.maker_fee,
+            wanted: lots,
             remaining: lots,
             closable,
             execution: Execution::new(order.side),
@@ -87,6 +90,11 @@ impl Taker {
     /// Lots filled.
     pub(super) fn filled(&self) -> Result<Lots> {
         self.execution.lots()
+    }
+
+    /// Whether every lot wanted was filled. Nothing may remain without that: self-trade prevention decrements, too.
+    pub(super) fn is_filled(&self) -> Result<bool> {
+        Ok(self.filled()? == self.wanted)
     }
 
     /// Value of the fills.

@@ -30,15 +30,15 @@ impl Trading<'_> {
         self.check_order(order)?;
         let position = account::position_in(&mut self.ledger, trader, self.market.header.index)?;
         self.check_client_id(position, order.client_id)?;
+        self.narrow_bounds(position)?;
+        let worst_before = position::worst_lots(self.ledger.position(position)?)?;
         let before = if order.reduce_only { Some(self.initial_margin(trader)?) } else { None };
         let interest_before = self.row()?.open_interest;
         let mut taker = self.taker(trader, position, order)?;
         self.match_taker(&mut taker)?;
         self.settle_taker(&mut taker)?;
         let resting = self.rest_remainder(&taker, order)?;
-        if !order.reduce_only {
-            self.check_limits(position, interest_before)?;
-        }
+        self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
         Ok(Placed { filled: taker.filled()?, quote: taker.quote()?, fee: taker.fee, resting })
     }
@@ -97,6 +97,23 @@ impl Trading<'_> {
         Ok(())
     }
 
+    /// Tightens the price bounds of the trader's resting orders where they cost margin: fills and cancels leave them.
+    #[inline(always)]
+    fn narrow_bounds(&mut self, position: CellIndex) -> Result<()> {
+        let mark = self.row()?.mark;
+        let cell = self.ledger.position_mut(position)?;
+        if cell.bid_bound <= mark && (cell.ask_bound >= mark || cell.ask_bound.is_zero()) {
+            return Ok(());
+        }
+        (cell.bid_bound, cell.ask_bound) = (Ticks::ZERO, Ticks::ZERO);
+        let mut next = cell.first_order;
+        while let Some(node) = self.market.node(next) {
+            position::cover(cell, node.side(), node.price);
+            next = node.next;
+        }
+        Ok(())
+    }
+
     #[inline(always)]
     fn taker(&self, trader: CellIndex, position: CellIndex, order: &NewOrder) -> Result<Taker> {
         let row = self.row()?;
@@ -112,11 +129,11 @@ impl Trading<'_> {
     /// Rests what is left of an order that may rest, or says in the trail that it was dropped.
     #[inline(always)]
     fn rest_remainder(&mut self, taker: &Taker, order: &NewOrder) -> Result<Option<(NodeIndex, Sequence)>> {
+        if order.kind == OrderKind::FillOrKill && !taker.is_filled()? {
+            return Err(EngineError::FillOrKillUnfilled);
+        }
         if taker.remaining.is_zero() {
             return Ok(None);
-        }
-        if order.kind == OrderKind::FillOrKill {
-            return Err(EngineError::FillOrKillUnfilled);
         }
         if order.kind.rests() && !taker.stopped {
             return self.rest(taker, order).map(Some);
@@ -141,6 +158,7 @@ impl Trading<'_> {
             return Err(EngineError::OrdersTooMany);
         }
         position::reserve(position, order.side, taker.remaining, notional)?;
+        position::cover(position, order.side, order.price);
         let newest = position.first_order;
         let index = self.market.header.nodes.allocate(self.market.nodes)?.ok_or(EngineError::Corrupt)?;
         let handle = NodeIndex::new(index);
@@ -186,11 +204,13 @@ impl Trading<'_> {
         }
     }
 
-    /// Position and open-interest caps, after everything has been applied.
+    /// Position and open-interest caps, after everything has been applied. An order that makes neither larger passes,
+    /// even above a cap.
     #[inline(always)]
-    fn check_limits(&self, position: CellIndex, interest_before: Lots) -> Result<()> {
+    fn check_limits(&self, position: CellIndex, worst_before: Lots, interest_before: Lots) -> Result<()> {
         let row = self.row()?;
-        if position::worst_lots(self.ledger.position(position)?)? > row.position_max {
+        let worst = position::worst_lots(self.ledger.position(position)?)?;
+        if worst > row.position_max && worst > worst_before {
             return Err(EngineError::PositionTooLarge);
         }
         if row.open_interest > row.open_interest_max && row.open_interest > interest_before {

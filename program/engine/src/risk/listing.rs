@@ -161,7 +161,10 @@ impl ListingParameters {
         // tick_size × lot_size / 10^24 quote units are one tick of one lot; in atoms that must be tick_value exactly, or
         // the oracle's price and the book's would not be the same price.
         let scale = 24u32.checked_sub(u32::from(mint_decimals)).ok_or(error)?;
-        let atoms = 10u64.checked_pow(scale).ok_or(error)?;
+        let mut atoms = 1u64;
+        for _ in 0..scale {
+            atoms = math::mul(atoms, 10).map_err(|_| error)?;
+        }
         let tick = math::wide_mul(self.tick_size.get(), self.lot_size);
         let exact = !self.tick_value.is_zero() && tick == math::wide_mul(u64::from(self.tick_value.get()), atoms);
         if ordered && exact { Ok(()) } else { Err(error) }

@@ -2,8 +2,9 @@
 //!
 //! * Equity `= cash + Σ (base × mark × tick_value + quote)`.
 //! * Initial margin of a position `= tier(worst × mark × tick_value) + fill loss`, where `worst` is the largest absolute
-//!   position its resting orders can lead to, and the fill loss is what it loses if all of them fill while the mark
-//!   stands: `max(0, bids at their prices − bids at mark) + max(0, asks at mark − asks at their prices)`.
+//!   position its resting orders can lead to, and the fill loss is what it could lose to the mark by fills:
+//!   `(bid lots × max(0, highest bid − mark) + ask lots × max(0, mark − lowest ask)) × tick_value`. It is not summed
+//!   order by order: a far order, which will not fill, would offset the loss of one through the mark, which will.
 //! * Maintenance margin `= ⌈tier(|base| × mark × tick_value) × maintenance⌉`, so never zero for a position (R8).
 //! * `tier(n) = ⌈n × rate⌉ − deduction` of the segment that holds n: continuous, convex, rising.
 
@@ -11,7 +12,7 @@ use super::{position, price::Validity};
 use crate::{
     error::{EngineError, Result},
     state::{LedgerView, MarketRow, PositionCell, TraderCell},
-    units::{QuoteAtoms, QuoteDelta, UnixSeconds},
+    units::{QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
 };
 
 /// An account against its initial requirement.
@@ -122,11 +123,12 @@ pub fn position_initial(row: &MarketRow, position: &PositionCell) -> Result<Quot
     if position.orders == 0 {
         return Ok(required);
     }
-    let bids_at_mark = row.mark.notional(position.open_bid_lots, row.tick_value)?;
-    let asks_at_mark = row.mark.notional(position.open_ask_lots, row.tick_value)?;
+    let bids_through = position.bid_bound.get().saturating_sub(row.mark.get());
+    // Without asks the bound is zero, but so are the lots.
+    let asks_through = row.mark.get().saturating_sub(position.ask_bound.get());
     required
-        .checked_add(position.open_bid_notional.excess_over(bids_at_mark))?
-        .checked_add(asks_at_mark.excess_over(position.open_ask_notional))
+        .checked_add(Ticks::new(bids_through).notional(position.open_bid_lots, row.tick_value)?)?
+        .checked_add(Ticks::new(asks_through).notional(position.open_ask_lots, row.tick_value)?)
 }
 
 /// Maintenance requirement of one position.

@@ -100,7 +100,31 @@ pub fn release(position: &mut PositionCell, side: Side, lots: Lots, notional: Qu
     let (open_lots, open_notional) = open_of(position, side);
     *open_lots = open_lots.checked_sub(lots)?;
     *open_notional = open_notional.checked_sub(notional)?;
+    if open_lots.is_zero() {
+        *bound_of(position, side) = Ticks::ZERO;
+    }
     Ok(())
+}
+
+/// Widens the price bound of a side so that it covers a resting order at `price`.
+#[inline(always)]
+pub fn cover(position: &mut PositionCell, side: Side, price: Ticks) {
+    let bound = bound_of(position, side);
+    let covered = match side {
+        Side::Bid => price <= *bound,
+        Side::Ask => price >= *bound && !bound.is_zero(),
+    };
+    if !covered {
+        *bound = price;
+    }
+}
+
+#[inline(always)]
+fn bound_of(position: &mut PositionCell, side: Side) -> &mut Ticks {
+    match side {
+        Side::Bid => &mut position.bid_bound,
+        Side::Ask => &mut position.ask_bound,
+    }
 }
 
 #[inline(always)]

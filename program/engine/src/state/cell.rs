@@ -9,6 +9,7 @@ use crate::{
     slab::free_list::{NIL, Slot},
     units::{
         CellIndex, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PositionLots, QuoteAtoms, QuoteDelta, Side,
+        Ticks,
     },
 };
 use bytemuck::{Pod, Zeroable};
@@ -96,7 +97,11 @@ pub struct PositionCell {
     pub fees_paid: QuoteDelta,
     /// Funding paid less received so far. Informational.
     pub funding_paid: QuoteDelta,
-    reserved: [u8; 24],
+    /// No resting bid is above this price; zero without bids.
+    pub bid_bound: Ticks,
+    /// No resting ask is below this price; zero without asks.
+    pub ask_bound: Ticks,
+    reserved: [u8; 16],
 }
 
 const _: () = assert!(size_of::<Cell>() == CELL_SIZE && align_of::<Cell>() == 8);

@@ -48,6 +48,8 @@ pub enum CashEventKind {
     PriceUpdated = 7,
     /// The arena grew; `amount` is the new number of cells.
     LedgerGrown = 8,
+    /// Earned fees were paid out; `amount` atoms.
+    FeesCollected = 9,
 }
 
 /// One trading event, 80 bytes.
@@ -167,6 +169,7 @@ impl CashEvent {
             6 => CashEventKind::Withdrawn,
             7 => CashEventKind::PriceUpdated,
             8 => CashEventKind::LedgerGrown,
+            9 => CashEventKind::FeesCollected,
             _ => return None,
         })
     }

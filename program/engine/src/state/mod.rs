@@ -11,7 +11,7 @@ pub mod row;
 
 pub use cell::{Cell, PositionCell, TraderCell};
 pub use event::{CashEvent, CashEventKind, TradeEvent, TradeEventKind};
-pub use exchange::{Exchange, OracleSource};
+pub use exchange::{Exchange, OracleSource, SourceKind};
 pub use header::{AccountHeader, Key};
 pub use ledger::{Ledger, LedgerHeader, LedgerView};
 pub use market::{Market, MarketHeader, MarketView};

@@ -1,0 +1,14 @@
+//! Addresses derived from the program.
+
+use quantdesk_program::account::pda::{EXCHANGE_SEED, VAULT_SEED};
+use solana_address::Address;
+
+/// Exchange number `id`.
+pub fn exchange(program: &Address, id: u64) -> Address {
+    Address::find_program_address(&[EXCHANGE_SEED, &id.to_le_bytes()], program).0
+}
+
+/// Authority over the vault of `ledger`: the owner to give the vault's token account.
+pub fn vault_authority(program: &Address, ledger: &Address) -> Address {
+    Address::find_program_address(&[VAULT_SEED, ledger.as_array()], program).0
+}

@@ -1,0 +1,248 @@
+//! A ledger with its markets as account bytes, and every engine call as a transaction: on `Err` all bytes are as
+//! they were, which is what the runtime does on chain.
+
+use super::listing::DECIMALS;
+use quantdesk_engine::{
+    CellIndex, EngineError, Lots, NodeIndex, Now, PicoPrice, Result, Sequence, Side, Slot, Ticks, UnixSeconds, account,
+    book::{NewOrder, OrderKind, Placed, SelfTrade, Sides, Trading},
+    invariant,
+    risk::{
+        listing::{self, ListingParameters},
+        price::SourcePrice,
+    },
+    state::{
+        Key, Ledger, LedgerView, Market, MarketView, PositionCell, PriceCondition, TraderCell,
+        ledger::{LedgerIdentity, ledger_size},
+        market::market_size,
+    },
+    units::QuoteAtoms,
+};
+
+/// Records in the ledger's event ring.
+pub const CASH_EVENTS: u32 = 16;
+const STATUS_OFFSET: usize = 34;
+
+/// A risk group and its clock.
+#[derive(Clone, Debug)]
+pub struct World {
+    ledger: Vec<u64>,
+    markets: Vec<Vec<u64>>,
+    backup_ledger: Vec<u64>,
+    backup_market: Vec<u64>,
+    /// The time of the next call.
+    pub now: Now,
+    /// Tokens in the vault.
+    pub vault: u64,
+}
+
+fn words(bytes: usize) -> Vec<u64> {
+    vec![0; bytes.div_ceil(8)]
+}
+
+/// A key for a person or account, told apart by number.
+pub fn key(number: u64) -> Key {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
+    Key::new(&bytes)
+}
+
+/// A plain order; tests change what they are about.
+pub fn order(side: Side, kind: OrderKind, price: u32, lots: u64) -> NewOrder {
+    NewOrder {
+        side,
+        kind,
+        price: Ticks::new(price),
+        lots: Lots::new(lots),
+        client_id: 0,
+        expires_at: UnixSeconds::ZERO,
+        self_trade: SelfTrade::CancelMaker,
+        reduce_only: false,
+        match_limit: 255,
+    }
+}
+
+impl World {
+    /// An empty ledger of `cells` cells with these markets listed, at a time of 1,000,000 seconds. No prices yet.
+    pub fn new(listings: &[ListingParameters], cells: u32) -> Self {
+        let mut world = Self {
+            ledger: words(ledger_size(CASH_EVENTS, cells)),
+            markets: Vec::new(),
+            backup_ledger: Vec::new(),
+            backup_market: Vec::new(),
+            now: Now { slot: Slot::new(1), unix_seconds: UnixSeconds::new(1_000_000) },
+            vault: 0,
+        };
+        let identity = LedgerIdentity {
+            exchange: key(901),
+            vault: key(902),
+            mint: key(903),
+            mint_decimals: DECIMALS,
+            vault_bump: 255,
+        };
+        Ledger::create(bytemuck::cast_slice_mut(&mut world.ledger), &identity, CASH_EVENTS).unwrap();
+        for (number, parameters) in (0u64..).zip(listings) {
+            let mut ledger = Ledger::load(bytemuck::cast_slice_mut(&mut world.ledger)).unwrap();
+            let index = listing::list(&mut ledger, key(1_000 + number), parameters).unwrap();
+            let (side, events) = (parameters.side_capacity, parameters.events_capacity);
+            let mut market = words(market_size(side, events));
+            Market::create(bytemuck::cast_slice_mut(&mut market), key(900), index, side, events).unwrap();
+            world.markets.push(market);
+        }
+        world
+    }
+
+    pub fn view(&self) -> LedgerView<'_> {
+        LedgerView::load(bytemuck::cast_slice(&self.ledger)).unwrap()
+    }
+
+    pub fn market(&self, market: usize) -> MarketView<'_> {
+        MarketView::load(bytemuck::cast_slice(&self.markets[market])).unwrap()
+    }
+
+    pub fn markets(&self) -> usize {
+        self.markets.len()
+    }
+
+    /// All account bytes: the ledger first, then the markets.
+    pub fn accounts(&self) -> impl Iterator<Item = &[u64]> {
+        core::iter::once(&self.ledger).chain(&self.markets).map(Vec::as_slice)
+    }
+
+    /// Runs `call` on the ledger as a transaction.
+    pub fn ledger<R>(&mut self, call: impl FnOnce(&mut Ledger<'_>, Now) -> Result<R>) -> Result<R> {
+        self.backup_ledger.clone_from(&self.ledger);
+        let now = self.now;
+        let mut ledger = Ledger::load(bytemuck::cast_slice_mut(&mut self.ledger)).unwrap();
+        let result = call(&mut ledger, now);
+        if result.is_err() {
+            self.ledger.clone_from(&self.backup_ledger);
+        }
+        result
+    }
+
+    /// Runs `call` on a market and the ledger as a transaction.
+    pub fn trading<R>(&mut self, market: usize, call: impl FnOnce(&mut Trading<'_>) -> Result<R>) -> Result<R> {
+        self.backup_ledger.clone_from(&self.ledger);
+        self.backup_market.clone_from(&self.markets[market]);
+        let mut trading = Trading {
+            market: Market::load(bytemuck::cast_slice_mut(&mut self.markets[market])).unwrap(),
+            ledger: Ledger::load(bytemuck::cast_slice_mut(&mut self.ledger)).unwrap(),
+            now: self.now,
+        };
+        let result = call(&mut trading);
+        if result.is_err() {
+            self.ledger.clone_from(&self.backup_ledger);
+            self.markets[market].clone_from(&self.backup_market);
+        }
+        result
+    }
+
+    pub fn place(&mut self, market: usize, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+        self.trading(market, |trading| trading.place_order(trader, order))
+    }
+
+    pub fn cancel(&mut self, market: usize, trader: CellIndex, handle: NodeIndex, sequence: Sequence) -> Result<()> {
+        self.trading(market, |trading| trading.cancel_order(trader, handle, sequence))
+    }
+
+    pub fn cancel_all(&mut self, market: usize, trader: CellIndex, sides: Sides, limit: u8) -> Result<u8> {
+        self.trading(market, |trading| trading.cancel_all(trader, sides, limit))
+    }
+
+    pub fn open(&mut self, owner: u64, sub_account: u16) -> Result<CellIndex> {
+        self.ledger(|ledger, now| account::open_trader(ledger, now, key(owner), sub_account))
+    }
+
+    pub fn close(&mut self, trader: CellIndex) -> Result<()> {
+        self.ledger(|ledger, now| account::close_trader(ledger, now, trader))
+    }
+
+    pub fn deposit(&mut self, trader: CellIndex, atoms: u64) -> Result<()> {
+        self.ledger(|ledger, now| account::deposit(ledger, now, trader, QuoteAtoms::new(atoms)))?;
+        self.vault += atoms;
+        Ok(())
+    }
+
+    pub fn withdraw(&mut self, trader: CellIndex, atoms: u64) -> Result<()> {
+        self.ledger(|ledger, now| account::withdraw(ledger, now, trader, QuoteAtoms::new(atoms)))?;
+        self.vault -= atoms;
+        Ok(())
+    }
+
+    /// A new account with cash.
+    pub fn funded(&mut self, owner: u64, atoms: u64) -> CellIndex {
+        let trader = self.open(owner, 0).unwrap();
+        self.deposit(trader, atoms).unwrap();
+        trader
+    }
+
+    /// Appends cells to the arena.
+    pub fn grow(&mut self, cells: usize) -> Result<()> {
+        self.backup_ledger.clone_from(&self.ledger);
+        self.ledger.resize(self.ledger.len() + cells * 16, 0);
+        let result = Ledger::grow(bytemuck::cast_slice_mut(&mut self.ledger)).map(|_| ());
+        if result.is_err() {
+            self.ledger.clone_from(&self.backup_ledger);
+        }
+        result
+    }
+
+    pub fn update_price(&mut self, market: usize, readings: &[Result<SourcePrice>]) -> Result<PriceCondition> {
+        let index = self.market(market).header.index;
+        self.ledger(|ledger, now| ledger.row_mut(index)?.update_price(readings, now))
+    }
+
+    /// All sources of the market agree on this price now.
+    pub fn set_price(&mut self, market: usize, ticks: u32) {
+        let row = self.view().rows[market];
+        let reading = SourcePrice {
+            price: PicoPrice::new(row.tick_size.get() * u64::from(ticks)),
+            confidence: PicoPrice::ZERO,
+            publish_time: self.now.unix_seconds,
+        };
+        let readings = vec![Ok(reading); usize::from(row.sources_len)];
+        assert_eq!(self.update_price(market, &readings), Ok(PriceCondition::Good));
+    }
+
+    /// Sets the life-cycle byte of a market's row, as administration will.
+    pub fn set_status(&mut self, market: usize, status: u8) {
+        let changed = self.ledger(|ledger, _| {
+            let row = ledger.rows.get_mut(market).ok_or(EngineError::MarketNotFound)?;
+            bytemuck::bytes_of_mut(row)[STATUS_OFFSET] = status;
+            Ok(())
+        });
+        changed.unwrap();
+    }
+
+    pub fn pass(&mut self, seconds: i64) {
+        self.now.unix_seconds = UnixSeconds::new(self.now.unix_seconds.get() + seconds);
+        self.now.slot = Slot::new(self.now.slot.get() + seconds.unsigned_abs() * 5);
+    }
+
+    pub fn trader(&self, trader: CellIndex) -> TraderCell {
+        *self.view().trader(trader).unwrap()
+    }
+
+    pub fn cash(&self, trader: CellIndex) -> i64 {
+        self.trader(trader).cash.get().get()
+    }
+
+    /// The trader's position in a market, if it has a cell.
+    pub fn position(&self, market: usize, trader: CellIndex) -> Option<PositionCell> {
+        let view = self.view();
+        let index = self.market(market).header.index;
+        view.positions(view.trader(trader).unwrap()).find(|(_, cell)| cell.market == index).map(|(_, cell)| *cell)
+    }
+
+    pub fn base(&self, market: usize, trader: CellIndex) -> i64 {
+        self.position(market, trader).map_or(0, |position| position.base.get())
+    }
+
+    /// Every invariant, and R8 for every trader.
+    pub fn check(&self) -> invariant::Check {
+        let view = self.view();
+        let markets: Vec<_> = (0..self.markets.len()).map(|market| self.market(market)).collect();
+        invariant::check_all(&view, &markets, self.vault)?;
+        view.traders().try_for_each(|(_, trader)| invariant::requirements(&view, trader))
+    }
+}

@@ -1,0 +1,7 @@
+//! The only way to an account's bytes: every loader checks who signed, who owns, what it is and whether it fits.
+
+pub mod load;
+pub mod pda;
+pub mod resize;
+
+pub use load::{distinct, key_of, own, own_mut, signer, writable};

@@ -1,0 +1,48 @@
+//! The product on one screen: tag → instruction.
+
+use crate::{
+    error::Refusal,
+    instruction::{Context, crank, exchange, order, trader},
+    tag::{Head, Tag},
+};
+use pinocchio::{AccountView, Address, ProgramResult};
+
+#[cfg(target_os = "solana")]
+mod runtime {
+    #![allow(unsafe_code, missing_docs, reason = "the entry point of the loader's C ABI")]
+    use super::process;
+
+    // No instruction takes more than six accounts; a few more are parsed so that a surplus is refused, not ignored.
+    pinocchio::program_entrypoint!(process, 8);
+    pinocchio::no_allocator!();
+    pinocchio::nostd_panic_handler!();
+}
+
+/// Runs one instruction. Hot tags first.
+#[inline(always)]
+pub fn process(program_id: &Address, accounts: &mut [AccountView], data: &[u8]) -> ProgramResult {
+    let (head, arguments) = Head::split(data)?;
+    let mut context = Context { program_id, accounts, head, arguments };
+    match head.tag {
+        tag if tag == Tag::PlaceOrder.byte() => order::place_order::process(&mut context),
+        tag if tag == Tag::CancelOrder.byte() => order::cancel_order::process(&mut context),
+        tag if tag == Tag::CancelAll.byte() => order::cancel_all::process(&mut context),
+        tag if tag == Tag::UpdatePrice.byte() => crank::update_price::process(&mut context),
+        _ => process_cold(&mut context),
+    }
+}
+
+#[inline(never)]
+fn process_cold(context: &mut Context<'_>) -> ProgramResult {
+    match context.head.tag {
+        tag if tag == Tag::Deposit.byte() => trader::deposit::process(context),
+        tag if tag == Tag::Withdraw.byte() => trader::withdraw::process(context),
+        tag if tag == Tag::OpenTrader.byte() => trader::open_trader::process(context),
+        tag if tag == Tag::CloseTrader.byte() => trader::close_trader::process(context),
+        tag if tag == Tag::CreateExchange.byte() => exchange::create_exchange::process(context),
+        tag if tag == Tag::ListMarket.byte() => exchange::list_market::process(context),
+        tag if tag == Tag::GrowLedger.byte() => exchange::grow_ledger::process(context),
+        tag if tag == Tag::CollectFees.byte() => exchange::collect_fees::process(context),
+        _ => Err(Refusal::UnknownInstruction.into()),
+    }
+}

@@ -1,0 +1,67 @@
+//! `CollectFees`: pays out fees the exchange has earned. Nothing but the fees bucket can be reached this way.
+//!
+//! Accounts
+//! 0. `[signer]` admin
+//! 1. `[]` exchange
+//! 2. `[writable]` ledger
+//! 3. `[writable]` a token account that the admin owns
+//! 4. `[writable]` vault
+//! 5. `[]` vault authority
+//! 6. `[]` SPL Token program
+//!
+//! Fails with `AmountZero`, `WithdrawExceedsAvailable`, `NotAuthorized`, `WrongLedger`, `WrongTokenOwner`, and as
+//! `Withdraw`.
+
+use super::check_admin;
+use crate::{
+    account::{own, own_mut, signer},
+    error::{Refusal, engine},
+    instruction::{Context, now},
+    token,
+};
+use bytemuck::{Pod, Zeroable};
+use pinocchio::ProgramResult;
+use quantdesk_engine::{
+    QuoteAtoms, account,
+    state::{Exchange, Ledger},
+};
+
+/// Arguments, 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CollectFees {
+    /// How much.
+    pub atoms: QuoteAtoms,
+}
+
+const _: () = assert!(size_of::<CollectFees>() == 8);
+
+/// Runs the instruction.
+pub fn process(context: &mut Context<'_>) -> ProgramResult {
+    context.expect_no_trader()?;
+    let arguments: CollectFees = context.arguments()?;
+    let [admin, exchange, ledger_account, target, vault, authority, token_program] = context.accounts else {
+        return Err(Refusal::AccountsCount.into());
+    };
+    let admin = signer(admin)?;
+    {
+        let exchange = own(exchange, context.program_id)?;
+        check_admin(Exchange::load(&exchange).map_err(engine)?, &admin, ledger_account)?;
+    }
+    let ledger_address = *ledger_account.address();
+    let mut ledger = own_mut(ledger_account, context.program_id)?;
+    let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
+    let receiver = token::check_movement(ledger.header, vault, target, token_program)?;
+    if receiver.owner != admin {
+        return Err(Refusal::WrongTokenOwner.into());
+    }
+    account::collect_fees(&mut ledger, now()?, arguments.atoms).map_err(engine)?;
+    token::withdraw(&token::Payout {
+        vault,
+        target,
+        authority,
+        ledger: &ledger_address,
+        bump: ledger.header.header.bump,
+        atoms: arguments.atoms.get(),
+    })
+}

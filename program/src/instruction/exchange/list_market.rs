@@ -1,0 +1,52 @@
+//! `ListMarket`: gives a blank market account a row in the ledger and its oracle sources a place in the exchange.
+//!
+//! The client creates the market account beforehand, exactly as large as the capacities ask for.
+//!
+//! Accounts
+//! 0. `[signer]` admin
+//! 1. `[writable]` exchange
+//! 2. `[writable]` ledger
+//! 3. `[writable]` market, blank
+//!
+//! Arguments: [`ListingParameters`], 632 bytes.
+//!
+//! Fails with `NotAuthorized`, `WrongLedger`, `MarketsFull`, `CapacityInvalid`, `AccountNotBlank`, the listing errors
+//! and the account errors.
+
+use super::check_admin;
+use crate::{
+    account::{key_of, own_mut, signer},
+    error::{Refusal, engine},
+    instruction::{Context, now},
+};
+use pinocchio::ProgramResult;
+use quantdesk_engine::{
+    CellIndex,
+    risk::listing::{self, ListingParameters},
+    state::{CashEvent, CashEventKind, Exchange, Ledger, Market},
+};
+
+/// Runs the instruction.
+pub fn process(context: &mut Context<'_>) -> ProgramResult {
+    context.expect_no_trader()?;
+    let parameters: ListingParameters = context.arguments()?;
+    let [admin, exchange, ledger, market] = context.accounts else {
+        return Err(Refusal::AccountsCount.into());
+    };
+    let admin = signer(admin)?;
+    let mut exchange = own_mut(exchange, context.program_id)?;
+    let exchange = Exchange::load_mut(&mut exchange).map_err(engine)?;
+    check_admin(exchange, &admin, ledger)?;
+    let (ledger_key, market_key) = (key_of(ledger.address()), key_of(market.address()));
+    let mut ledger = own_mut(ledger, context.program_id)?;
+    let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
+    let mut market = own_mut(market, context.program_id)?;
+    let index = listing::list(&mut ledger, market_key, &parameters).map_err(engine)?;
+    exchange.set_sources(index, parameters.sources()).map_err(engine)?;
+    Market::create(&mut market, ledger_key, index, parameters.side_capacity, parameters.events_capacity)
+        .map_err(engine)?;
+    let mut event = CashEvent::new(CashEventKind::MarketListed);
+    event.market = index;
+    event.amount = i64::from(index.get());
+    ledger.record(now()?, CellIndex::NIL, event).map_err(engine)
+}

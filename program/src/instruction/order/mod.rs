@@ -1,0 +1,45 @@
+//! Orders. Every one of these takes exactly `[signer, market (writable), ledger (writable)]`.
+
+pub mod cancel_all;
+pub mod cancel_order;
+pub mod place_order;
+
+use super::{Context, now, tradable_trader};
+use crate::{
+    account::{key_of, own_mut, signer},
+    error::{Refusal, engine},
+};
+use pinocchio::error::ProgramError;
+use quantdesk_engine::{
+    CellIndex, Generation, Result as EngineResult,
+    book::Trading,
+    state::{Ledger, Market},
+};
+
+/// Opens the three accounts, checks that the signer may trade for the trader named in the head, and runs `act` on the
+/// market and its ledger.
+///
+/// Fails with `AccountsCount`, `SignatureMissing`, `NotWritable`, `WrongOwner`, `AccountTwice`, `WrongLedger`,
+/// `TraderNotFound`, `NotAuthorized`, the engine's account errors, or as `act` does.
+#[inline(always)]
+pub fn trade<T>(
+    context: &mut Context<'_>,
+    generation: Generation,
+    act: impl FnOnce(&mut Trading<'_>, CellIndex) -> EngineResult<T>,
+) -> Result<T, ProgramError> {
+    let [authority, market, ledger] = context.accounts else {
+        return Err(Refusal::AccountsCount.into());
+    };
+    let authority = signer(authority)?;
+    let ledger_key = key_of(ledger.address());
+    let mut market = own_mut(market, context.program_id)?;
+    let mut ledger = own_mut(ledger, context.program_id)?;
+    let market = Market::load(&mut market).map_err(engine)?;
+    let ledger = Ledger::load(&mut ledger).map_err(engine)?;
+    if market.header.ledger != ledger_key {
+        return Err(Refusal::WrongLedger.into());
+    }
+    let trader = tradable_trader(&ledger, context.head.trader, generation, &authority)?;
+    let mut trading = Trading { market, ledger, now: now()? };
+    act(&mut trading, trader).map_err(engine)
+}

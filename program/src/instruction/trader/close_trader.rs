@@ -1,0 +1,48 @@
+//! `CloseTrader`: closes an account without cash, size or orders and frees its cells.
+//!
+//! Accounts
+//! 0. `[signer]` owner
+//! 1. `[writable]` ledger
+//!
+//! Fails with `TraderNotEmpty`, `TraderNotFound`, `NotAuthorized` and the account errors.
+
+use crate::{
+    account::{own_mut, signer},
+    error::{Refusal, engine},
+    instruction::{Context, expect, now, owned_trader},
+};
+use bytemuck::{Pod, Zeroable};
+use pinocchio::ProgramResult;
+use quantdesk_engine::{Generation, account, state::Ledger};
+
+/// Arguments, 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CloseTrader {
+    /// Incarnation of the trader.
+    pub generation: Generation,
+    pad: u32,
+}
+
+const _: () = assert!(size_of::<CloseTrader>() == 8);
+
+impl CloseTrader {
+    /// Arguments for this incarnation.
+    pub const fn new(generation: Generation) -> Self {
+        Self { generation, pad: 0 }
+    }
+}
+
+/// Runs the instruction.
+pub fn process(context: &mut Context<'_>) -> ProgramResult {
+    let arguments: CloseTrader = context.arguments()?;
+    expect(arguments.pad == 0)?;
+    let [owner, ledger] = context.accounts else {
+        return Err(Refusal::AccountsCount.into());
+    };
+    let owner = signer(owner)?;
+    let mut ledger = own_mut(ledger, context.program_id)?;
+    let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
+    let trader = owned_trader(&ledger, context.head.trader, arguments.generation, &owner)?;
+    account::close_trader(&mut ledger, now()?, trader).map_err(engine)
+}

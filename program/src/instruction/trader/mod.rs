@@ -1,0 +1,33 @@
+//! Trading accounts and their collateral.
+
+pub mod close_trader;
+pub mod deposit;
+pub mod open_trader;
+pub mod withdraw;
+
+use bytemuck::{Pod, Zeroable};
+use quantdesk_engine::{Generation, QuoteAtoms};
+
+/// Arguments of `Deposit` and `Withdraw`, 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct MoveCash {
+    /// Incarnation of the trader.
+    pub generation: Generation,
+    pad: u32,
+    /// How much.
+    pub atoms: QuoteAtoms,
+}
+
+const _: () = assert!(size_of::<MoveCash>() == 16);
+
+impl MoveCash {
+    /// Arguments for this amount.
+    pub const fn new(generation: Generation, atoms: QuoteAtoms) -> Self {
+        Self { generation, pad: 0, atoms }
+    }
+
+    const fn is_padded(&self) -> bool {
+        self.pad == 0
+    }
+}

@@ -1,0 +1,127 @@
+//! Instruction tags and the head every instruction starts with.
+
+use crate::error::Refusal;
+use bytemuck::{Pod, Zeroable};
+use quantdesk_engine::CellIndex;
+
+/// Version of the instruction encoding.
+pub const ENCODING_VERSION: u8 = 1;
+
+/// Which instruction. A number is never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Tag {
+    // 0: exchange
+    /// Creates an exchange with its ledger and vault.
+    CreateExchange = 1,
+    /// Lists a market.
+    ListMarket = 2,
+    /// Adds cells to the ledger.
+    GrowLedger = 3,
+    /// Pays out earned fees.
+    CollectFees = 4,
+
+    // 20: traders
+    /// Opens a trading account.
+    OpenTrader = 20,
+    /// Closes an empty trading account.
+    CloseTrader = 21,
+    /// Puts collateral in.
+    Deposit = 22,
+    /// Takes collateral out.
+    Withdraw = 23,
+
+    // 40: orders
+    /// Places an order.
+    PlaceOrder = 40,
+    /// Cancels an order by its handle.
+    CancelOrder = 41,
+    /// Cancels a trader's orders in a market.
+    CancelAll = 42,
+
+    // 60: cranks
+    /// Reads a market's oracle sources and moves its price board.
+    UpdatePrice = 60,
+}
+
+impl Tag {
+    /// Every tag, in numeric order.
+    pub const ALL: [Self; 12] = [
+        Self::CreateExchange,
+        Self::ListMarket,
+        Self::GrowLedger,
+        Self::CollectFees,
+        Self::OpenTrader,
+        Self::CloseTrader,
+        Self::Deposit,
+        Self::Withdraw,
+        Self::PlaceOrder,
+        Self::CancelOrder,
+        Self::CancelAll,
+        Self::UpdatePrice,
+    ];
+
+    /// The byte an instruction starts with.
+    #[inline(always)]
+    pub const fn byte(self) -> u8 {
+        #[expect(clippy::as_conversions, reason = "discriminant of a fieldless repr(u8) enum")]
+        {
+            self as u8
+        }
+    }
+
+    /// Name as in the documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CreateExchange => "CreateExchange",
+            Self::ListMarket => "ListMarket",
+            Self::GrowLedger => "GrowLedger",
+            Self::CollectFees => "CollectFees",
+            Self::OpenTrader => "OpenTrader",
+            Self::CloseTrader => "CloseTrader",
+            Self::Deposit => "Deposit",
+            Self::Withdraw => "Withdraw",
+            Self::PlaceOrder => "PlaceOrder",
+            Self::CancelOrder => "CancelOrder",
+            Self::CancelAll => "CancelAll",
+            Self::UpdatePrice => "UpdatePrice",
+        }
+    }
+}
+
+/// First eight bytes of every instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Head {
+    /// A [`Tag`].
+    pub tag: u8,
+    /// [`ENCODING_VERSION`].
+    pub version: u8,
+    flags: u16,
+    /// The trader cell the instruction is about; nil where it is about none.
+    pub trader: CellIndex,
+}
+
+const _: () = assert!(size_of::<Head>() == 8);
+
+impl Head {
+    /// Head of an instruction about `trader`.
+    pub const fn new(tag: Tag, trader: CellIndex) -> Self {
+        Self { tag: tag.byte(), version: ENCODING_VERSION, flags: 0, trader }
+    }
+
+    /// Splits instruction data into head and arguments. Fails with `DataLength`, `DataVersion` or, for flags nobody
+    /// defined, `FieldInvalid`.
+    #[inline(always)]
+    pub fn split(data: &[u8]) -> core::result::Result<(Self, &[u8]), Refusal> {
+        let (head, arguments) = data.split_at_checked(size_of::<Self>()).ok_or(Refusal::DataLength)?;
+        let head: Self = bytemuck::try_pod_read_unaligned(head).map_err(|_| Refusal::DataLength)?;
+        if head.version != ENCODING_VERSION {
+            return Err(Refusal::DataVersion);
+        }
+        if head.flags != 0 {
+            return Err(Refusal::FieldInvalid);
+        }
+        Ok((head, arguments))
+    }
+}

@@ -1,0 +1,199 @@
+//! Oracle accounts as the oracles' programs would write them, serialised by the official crates.
+//!
+//! * [`showing`] — the account in which a configured source shows a price; enough for a simulation.
+//! * [`PythUpdate`], [`SwitchboardFeed`] — the same with every field free.
+//! * [`price_update_bytes`], [`pull_feed_bytes`] — account data of any value of the official types.
+
+use anchor_lang::AccountSerialize;
+use anyhow::{Context, Result, bail};
+use pyth_solana_receiver_sdk::price_update::{PriceFeedMessage, PriceUpdateV2, VerificationLevel};
+use quantdesk_engine::{
+    risk::price::SourcePrice,
+    state::{OracleSource, exchange::SourceKind},
+};
+use solana_address::Address;
+use switchboard_on_demand::{Discriminator, OracleSubmission, PullFeedAccountData};
+
+/// The Pyth receiver program.
+pub const PYTH_RECEIVER: Address = Address::new_from_array(pyth_solana_receiver_sdk::ID.to_bytes());
+/// The Pyth receiver program with the interface of Pyth Pro: the crate's id with its feature `pro-compatible`.
+pub const PYTH_RECEIVER_PRO: Address = Address::from_str_const("rec2HHDDnjLfj4kE7VyEtFA1HPGQLK33259532cRyHp");
+/// The Switchboard On-Demand program on mainnet.
+pub const SWITCHBOARD: Address = Address::new_from_array(switchboard_on_demand::ON_DEMAND_MAINNET_PID.to_bytes());
+
+/// Exponent that makes a Pyth price's unit the engine's.
+const PICO_EXPONENT: i32 = -12;
+/// Switchboard's units in one of the engine's.
+const UNITS_PER_PICO: i128 = 1_000_000;
+
+/// What an oracle program's account holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OracleAccount {
+    /// The oracle program.
+    pub owner: Address,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// A Pyth price update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PythUpdate {
+    /// Feed id.
+    pub feed_id: [u8; 32],
+    /// Price in `10^exponent` quote units.
+    pub price: i64,
+    /// Half-width in the same unit.
+    pub conf: u64,
+    /// Exponent of the unit.
+    pub exponent: i32,
+    /// Unix time of the price.
+    pub publish_time: i64,
+    /// Slot in which the account was written.
+    pub posted_slot: u64,
+    /// Whether enough guardian signatures were verified; otherwise five were.
+    pub full: bool,
+}
+
+/// A Switchboard pull feed, updated by `samples` oracles with one value in one transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwitchboardFeed {
+    /// Hash of the feed's jobs.
+    pub feed_hash: [u8; 32],
+    /// Queue of the feed.
+    pub queue: [u8; 32],
+    /// Result in 1e-18 quote units.
+    pub value: i128,
+    /// Standard deviation in the same unit.
+    pub std_dev: i128,
+    /// Oracles behind the result, at most 32.
+    pub samples: u8,
+    /// Slot the oracles signed for.
+    pub slot: u64,
+    /// Slot in which their signatures were written to the account.
+    pub landed_at: u64,
+    /// Unix time of that.
+    pub timestamp: i64,
+    /// Whether the feed's authority may write values itself.
+    pub permit_write_by_authority: bool,
+}
+
+/// The account in which `source` shows exactly `price`, written in `slot`. Fails for an unknown kind of source, and for
+/// prices that its type cannot hold: Pyth's end at 9.2 million quote units.
+pub fn showing(source: &OracleSource, price: &SourcePrice, slot: u64) -> Result<OracleAccount> {
+    let feed = *source.feed.as_bytes();
+    match SourceKind::from_byte(source.kind) {
+        Some(SourceKind::Pyth) => Ok(PythUpdate::from_pico(feed, price, slot)?.account(PYTH_RECEIVER)),
+        Some(SourceKind::PythPro) => Ok(PythUpdate::from_pico(feed, price, slot)?.account(PYTH_RECEIVER_PRO)),
+        Some(SourceKind::Switchboard) => {
+            let feed = SwitchboardFeed::from_pico(feed, *source.queue.as_bytes(), price, slot);
+            Ok(SwitchboardFeed { samples: source.samples_min, ..feed }.account())
+        }
+        None => bail!("oracle source of unknown kind {}", source.kind),
+    }
+}
+
+impl PythUpdate {
+    /// A fully verified update of `feed_id` that shows exactly `price`, written in `posted_slot`.
+    pub fn from_pico(feed_id: [u8; 32], price: &SourcePrice, posted_slot: u64) -> Result<Self> {
+        Ok(Self {
+            feed_id,
+            price: i64::try_from(price.price.get()).context("price above what a Pyth update can hold")?,
+            conf: price.confidence.get(),
+            exponent: PICO_EXPONENT,
+            publish_time: price.publish_time.get(),
+            posted_slot,
+            full: true,
+        })
+    }
+
+    /// As the receiver program `owner` would write it.
+    pub fn account(&self, owner: Address) -> OracleAccount {
+        OracleAccount { owner, data: price_update_bytes(&self.official()) }
+    }
+
+    /// As the official type; the moving average is the price, and the update before came a second earlier.
+    pub fn official(&self) -> PriceUpdateV2 {
+        PriceUpdateV2 {
+            write_authority: Default::default(),
+            verification_level: if self.full {
+                VerificationLevel::Full
+            } else {
+                VerificationLevel::Partial { num_signatures: 5 }
+            },
+            price_message: PriceFeedMessage {
+                feed_id: self.feed_id,
+                price: self.price,
+                conf: self.conf,
+                exponent: self.exponent,
+                publish_time: self.publish_time,
+                prev_publish_time: self.publish_time.saturating_sub(1),
+                ema_price: self.price,
+                ema_conf: self.conf,
+            },
+            posted_slot: self.posted_slot,
+        }
+    }
+}
+
+impl SwitchboardFeed {
+    /// A feed that shows exactly `price` from one oracle, signed for and written in `slot`.
+    pub fn from_pico(feed_hash: [u8; 32], queue: [u8; 32], price: &SourcePrice, slot: u64) -> Self {
+        Self {
+            feed_hash,
+            queue,
+            value: i128::from(price.price.get()) * UNITS_PER_PICO,
+            std_dev: i128::from(price.confidence.get()) * UNITS_PER_PICO,
+            samples: 1,
+            slot,
+            landed_at: slot,
+            timestamp: price.publish_time.get(),
+            permit_write_by_authority: false,
+        }
+    }
+
+    /// As the On-Demand program would write it.
+    pub fn account(&self) -> OracleAccount {
+        OracleAccount { owner: SWITCHBOARD, data: pull_feed_bytes(&self.official()) }
+    }
+
+    /// As the official type.
+    pub fn official(&self) -> PullFeedAccountData {
+        let mut feed: PullFeedAccountData = bytemuck::Zeroable::zeroed();
+        feed.feed_hash = self.feed_hash;
+        feed.queue = self.queue.into();
+        feed.min_responses = 1;
+        feed.permit_write_by_authority = self.permit_write_by_authority.into();
+        feed.min_sample_size = self.samples;
+        feed.max_staleness = 150;
+        feed.last_update_timestamp = self.timestamp;
+        for oracle in 0..self.samples.min(32) {
+            feed.submissions[usize::from(oracle)] = OracleSubmission {
+                oracle: [oracle + 1; 32].into(),
+                slot: self.slot,
+                landed_at: self.landed_at,
+                value: self.value,
+            };
+            feed.submission_timestamps[usize::from(oracle)] = self.timestamp;
+        }
+        let result = &mut feed.result;
+        (result.value, result.mean, result.min_value, result.max_value) =
+            (self.value, self.value, self.value, self.value);
+        result.std_dev = self.std_dev;
+        result.num_samples = self.samples;
+        (result.slot, result.min_slot, result.max_slot) = (self.slot, self.slot, self.slot);
+        feed
+    }
+}
+
+/// Account data of a Pyth price update: Anchor's serialisation in the room of the longest one.
+pub fn price_update_bytes(update: &PriceUpdateV2) -> Vec<u8> {
+    let mut data = Vec::with_capacity(PriceUpdateV2::LEN);
+    update.try_serialize(&mut data).expect("a Vec takes all bytes");
+    data.resize(PriceUpdateV2::LEN, 0);
+    data
+}
+
+/// Account data of a Switchboard pull feed.
+pub fn pull_feed_bytes(feed: &PullFeedAccountData) -> Vec<u8> {
+    [PullFeedAccountData::DISCRIMINATOR, bytemuck::bytes_of(feed)].concat()
+}
