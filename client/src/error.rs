@@ -49,7 +49,10 @@ impl From<EngineError> for ProgramError {
 
 impl std::fmt::Display for ProgramError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} ({})", self.name(), self.code())
+        match self {
+            Self::Program(refusal) => refusal.fmt(formatter),
+            Self::Engine(error) => error.fmt(formatter),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use litesvm::LiteSVM;
 use quantdesk_client::{Address, error::ProgramError};
-use solana_account::Account;
+use solana_account::{Account, ReadableAccount};
 use solana_clock::Clock;
 use solana_instruction::{Instruction, error::InstructionError};
 use solana_message::{Message, VersionedMessage};
@@ -83,7 +83,7 @@ impl Chain {
         svm.add_program(PROGRAM, &program).map_err(|error| anyhow!("{}: {error}", file.display()))?;
         let payer = Address::new_from_array(*b"QuantDesk simulation: fee payer.");
         let mut chain = Self { svm, payer, slot: 1, unix_millis, slot_time };
-        chain.give_lamports(payer, u64::MAX / 4);
+        chain.give_lamports(payer, u64::MAX / 4)?;
         chain.write_clock();
         Ok(chain)
     }
@@ -168,6 +168,12 @@ impl Chain {
         self.svm.get_account(address).map(|account| account.data).with_context(|| format!("no account {address}"))
     }
 
+    /// Bytes of an account where they are, without a copy. Fails if it does not exist.
+    pub fn bytes(&self, address: &Address) -> Result<&[u8]> {
+        let account = self.svm.accounts_db().get_account_ref(address);
+        account.map(ReadableAccount::data).with_context(|| format!("no account {address}"))
+    }
+
     /// Writes an account as it is.
     pub fn set_account(&mut self, address: Address, account: Account) -> Result<()> {
         self.svm.set_account(address, account).map_err(|error| anyhow!("{address}: {error}"))
@@ -180,9 +186,8 @@ impl Chain {
     }
 
     /// Gives an address lamports, so that it can pay.
-    pub fn give_lamports(&mut self, address: Address, lamports: u64) {
-        let account = Account { lamports, ..Account::default() };
-        self.svm.set_account_no_checks(address, account.into());
+    pub fn give_lamports(&mut self, address: Address, lamports: u64) -> Result<()> {
+        self.set_account(address, Account { lamports, ..Account::default() })
     }
 
     /// Creates a classic mint.
@@ -219,7 +224,7 @@ impl Chain {
 
     /// Tokens in a token account. Fails if it is none.
     pub fn tokens(&self, address: &Address) -> Result<u64> {
-        match TokenAccount::unpack(&self.data(address)?) {
+        match TokenAccount::unpack(self.bytes(address)?) {
             Ok(token) => Ok(token.amount),
             Err(error) => bail!("{address}: {error}"),
         }

@@ -11,17 +11,13 @@ use quantdesk_client::{
         Lots, MarketIndex, PicoPrice, Ppm, QuoteAtoms, SignedPpm, TickValue, Ticks, UnixSeconds,
         book::NewOrder,
         invariant::{self, Violation},
-        risk::{
-            listing::{ListingParameters, TierParameters},
-            price::SourcePrice,
-        },
-        state::{OracleSource, ledger::ledger_size, market::market_size},
+        risk::listing::{ListingParameters, TierParameters},
+        state::{LedgerView, MarketView, OracleSource, ledger::ledger_size, market::market_size},
     },
     instruction::{Trader, Venue},
     view::{self, AccountBytes},
 };
 use sha2::{Digest, Sha256};
-use solana_account::Account;
 
 /// Quote units are USDC: six decimals.
 pub const QUOTE_DECIMALS: u8 = 6;
@@ -187,7 +183,7 @@ impl Desk {
             mint: named(0, b"mint"),
         };
         let admin = named(0, b"admin");
-        chain.give_lamports(admin, 1_000_000_000_000);
+        chain.give_lamports(admin, 1_000_000_000_000)?;
         chain.create_mint(venue.mint, QUOTE_DECIMALS)?;
         chain.create_token_account(venue.vault, &venue.mint, &address::vault_authority(&PROGRAM, &venue.ledger), 0)?;
         chain.create_account(venue.ledger, ledger_size(config.events, config.cells), PROGRAM)?;
@@ -242,16 +238,9 @@ impl Desk {
     pub fn publish_at(&mut self, market: usize, price: u64, half_width: u64, publish_time: i64) -> Result<()> {
         let slot = self.chain.slot();
         let market = &self.markets[market];
-        let reading = SourcePrice {
-            price: PicoPrice::new(price),
-            confidence: PicoPrice::new(half_width),
-            publish_time: UnixSeconds::new(publish_time),
-        };
         for (source, feed) in market.parameters.sources().iter().zip(&market.feeds) {
-            let shown = oracle::showing(source, &reading, slot)?;
-            let account =
-                Account { lamports: 1_000_000_000, data: shown.data, owner: shown.owner, ..Account::default() };
-            self.chain.set_account(*feed, account)?;
+            let reading = oracle::Reading { price, half_width, publish_time, slot };
+            self.chain.set_account(*feed, oracle::account(source, &reading)?)?;
         }
         Ok(())
     }
@@ -310,13 +299,22 @@ impl Desk {
         Ok(AccountBytes::new(&self.chain.data(&self.markets[market].address)?))
     }
 
+    /// The ledger where it is. The allocator aligns the bytes of an account as views need it.
+    pub fn ledger_view(&self) -> Result<LedgerView<'_>> {
+        LedgerView::load(self.chain.bytes(&self.venue.ledger)?).map_err(|error| anyhow::anyhow!("ledger: {error:?}"))
+    }
+
+    /// A market where it is.
+    pub fn market_view(&self, market: usize) -> Result<MarketView<'_>> {
+        let market = &self.markets[market];
+        let loaded = MarketView::load(self.chain.bytes(&market.address)?);
+        loaded.map_err(|error| anyhow::anyhow!("market {}: {error:?}", market.symbol))
+    }
+
     /// Checks every invariant on the account bytes as they are.
     pub fn check(&self) -> Result<()> {
-        let ledger = self.ledger()?;
-        let markets = (0..self.markets.len()).map(|market| self.market(market)).collect::<Result<Vec<_>>>()?;
-        let failed = |error| anyhow::anyhow!("account bytes: {error:?}");
-        let view = ledger.ledger().map_err(failed)?;
-        let views = markets.iter().map(AccountBytes::market).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let view = self.ledger_view()?;
+        let views = (0..self.markets.len()).map(|market| self.market_view(market)).collect::<Result<Vec<_>>>()?;
         let violated = |violation: Violation| anyhow::anyhow!("invariant {}: {:?}", violation.id, violation);
         invariant::check_all(&view, &views, self.chain.tokens(&self.venue.vault)?).map_err(violated)?;
         for (_, trader) in view.traders() {
@@ -331,7 +329,7 @@ impl Desk {
         let mut hash = Sha256::new();
         let markets = self.markets.iter().map(|market| &market.address);
         for address in [&self.venue.ledger, &self.venue.exchange, &self.venue.vault].into_iter().chain(markets) {
-            hash.update(self.chain.data(address)?);
+            hash.update(self.chain.bytes(address)?);
         }
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }

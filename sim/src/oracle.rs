@@ -1,16 +1,14 @@
 //! Oracle accounts as the oracles' programs would write them, serialised by the official crates.
 //!
-//! * [`showing`] — the account in which a configured source shows a price; enough for a simulation.
+//! * [`account`] — the account in which a configured source shows a [`Reading`]; enough for a simulation.
 //! * [`PythUpdate`], [`SwitchboardFeed`] — the same with every field free.
 //! * [`price_update_bytes`], [`pull_feed_bytes`] — account data of any value of the official types.
 
 use anchor_lang::AccountSerialize;
 use anyhow::{Context, Result, bail};
 use pyth_solana_receiver_sdk::price_update::{PriceFeedMessage, PriceUpdateV2, VerificationLevel};
-use quantdesk_engine::{
-    risk::price::SourcePrice,
-    state::{OracleSource, exchange::SourceKind},
-};
+use quantdesk_engine::state::{OracleSource, SourceKind};
+use solana_account::Account;
 use solana_address::Address;
 use switchboard_on_demand::{Discriminator, OracleSubmission, PullFeedAccountData};
 
@@ -26,13 +24,17 @@ const PICO_EXPONENT: i32 = -12;
 /// Switchboard's units in one of the engine's.
 const UNITS_PER_PICO: i128 = 1_000_000;
 
-/// What an oracle program's account holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OracleAccount {
-    /// The oracle program.
-    pub owner: Address,
-    /// Its bytes.
-    pub data: Vec<u8>,
+/// A price that an oracle shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// In 1e-12 quote units.
+    pub price: u64,
+    /// Half-width of the confidence interval in the same unit.
+    pub half_width: u64,
+    /// Unix time of the price.
+    pub publish_time: i64,
+    /// Slot in which it was signed and written.
+    pub slot: u64,
 }
 
 /// A Pyth price update.
@@ -77,15 +79,15 @@ pub struct SwitchboardFeed {
     pub permit_write_by_authority: bool,
 }
 
-/// The account in which `source` shows exactly `price`, written in `slot`. Fails for an unknown kind of source, and for
-/// prices that its type cannot hold: Pyth's end at 9.2 million quote units.
-pub fn showing(source: &OracleSource, price: &SourcePrice, slot: u64) -> Result<OracleAccount> {
+/// The account in which `source` shows exactly `reading`. Fails for an unknown kind of source, and for prices that its
+/// type cannot hold: Pyth's end at 9.2 million quote units.
+pub fn account(source: &OracleSource, reading: &Reading) -> Result<Account> {
     let feed = *source.feed.as_bytes();
     match SourceKind::from_byte(source.kind) {
-        Some(SourceKind::Pyth) => Ok(PythUpdate::from_pico(feed, price, slot)?.account(PYTH_RECEIVER)),
-        Some(SourceKind::PythPro) => Ok(PythUpdate::from_pico(feed, price, slot)?.account(PYTH_RECEIVER_PRO)),
+        Some(SourceKind::Pyth) => Ok(PythUpdate::from_pico(feed, reading)?.account(PYTH_RECEIVER)),
+        Some(SourceKind::PythPro) => Ok(PythUpdate::from_pico(feed, reading)?.account(PYTH_RECEIVER_PRO)),
         Some(SourceKind::Switchboard) => {
-            let feed = SwitchboardFeed::from_pico(feed, *source.queue.as_bytes(), price, slot);
+            let feed = SwitchboardFeed::from_pico(feed, *source.queue.as_bytes(), reading);
             Ok(SwitchboardFeed { samples: source.samples_min, ..feed }.account())
         }
         None => bail!("oracle source of unknown kind {}", source.kind),
@@ -93,22 +95,22 @@ pub fn showing(source: &OracleSource, price: &SourcePrice, slot: u64) -> Result<
 }
 
 impl PythUpdate {
-    /// A fully verified update of `feed_id` that shows exactly `price`, written in `posted_slot`.
-    pub fn from_pico(feed_id: [u8; 32], price: &SourcePrice, posted_slot: u64) -> Result<Self> {
+    /// A fully verified update of `feed_id` that shows exactly `reading`. Fails above 9.2 million quote units.
+    pub fn from_pico(feed_id: [u8; 32], reading: &Reading) -> Result<Self> {
         Ok(Self {
             feed_id,
-            price: i64::try_from(price.price.get()).context("price above what a Pyth update can hold")?,
-            conf: price.confidence.get(),
+            price: i64::try_from(reading.price).context("price above what a Pyth update can hold")?,
+            conf: reading.half_width,
             exponent: PICO_EXPONENT,
-            publish_time: price.publish_time.get(),
-            posted_slot,
+            publish_time: reading.publish_time,
+            posted_slot: reading.slot,
             full: true,
         })
     }
 
     /// As the receiver program `owner` would write it.
-    pub fn account(&self, owner: Address) -> OracleAccount {
-        OracleAccount { owner, data: price_update_bytes(&self.official()) }
+    pub fn account(&self, owner: Address) -> Account {
+        rent_exempt(owner, price_update_bytes(&self.official()))
     }
 
     /// As the official type; the moving average is the price, and the update before came a second earlier.
@@ -136,24 +138,24 @@ impl PythUpdate {
 }
 
 impl SwitchboardFeed {
-    /// A feed that shows exactly `price` from one oracle, signed for and written in `slot`.
-    pub fn from_pico(feed_hash: [u8; 32], queue: [u8; 32], price: &SourcePrice, slot: u64) -> Self {
+    /// A feed that shows exactly `reading`, from one oracle.
+    pub fn from_pico(feed_hash: [u8; 32], queue: [u8; 32], reading: &Reading) -> Self {
         Self {
             feed_hash,
             queue,
-            value: i128::from(price.price.get()) * UNITS_PER_PICO,
-            std_dev: i128::from(price.confidence.get()) * UNITS_PER_PICO,
+            value: i128::from(reading.price) * UNITS_PER_PICO,
+            std_dev: i128::from(reading.half_width) * UNITS_PER_PICO,
             samples: 1,
-            slot,
-            landed_at: slot,
-            timestamp: price.publish_time.get(),
+            slot: reading.slot,
+            landed_at: reading.slot,
+            timestamp: reading.publish_time,
             permit_write_by_authority: false,
         }
     }
 
     /// As the On-Demand program would write it.
-    pub fn account(&self) -> OracleAccount {
-        OracleAccount { owner: SWITCHBOARD, data: pull_feed_bytes(&self.official()) }
+    pub fn account(&self) -> Account {
+        rent_exempt(SWITCHBOARD, pull_feed_bytes(&self.official()))
     }
 
     /// As the official type.
@@ -196,4 +198,10 @@ pub fn price_update_bytes(update: &PriceUpdateV2) -> Vec<u8> {
 /// Account data of a Switchboard pull feed.
 pub fn pull_feed_bytes(feed: &PullFeedAccountData) -> Vec<u8> {
     [PullFeedAccountData::DISCRIMINATOR, bytemuck::bytes_of(feed)].concat()
+}
+
+fn rent_exempt(owner: Address, data: Vec<u8>) -> Account {
+    // Mainnet's rent: 6,960 lamports for each byte and for 128 more.
+    let lamports = (data.len() as u64 + 128) * 6_960;
+    Account { lamports, data, owner, executable: false, rent_epoch: u64::MAX }
 }

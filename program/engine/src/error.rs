@@ -31,6 +31,14 @@ macro_rules! error_codes {
                 match self { $(Self::$variant => stringify!($variant),)* }
             }
         }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(formatter, "{} ({})", self.name(), self.code())
+            }
+        }
+
+        impl core::error::Error for $name {}
     };
 }
 

@@ -23,6 +23,14 @@ pub struct Violation {
     pub place: i128,
 }
 
+impl core::fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "{} broken: {} (at {})", self.id, self.rule, self.place)
+    }
+}
+
+impl core::error::Error for Violation {}
+
 /// Result of a check.
 pub type Check = core::result::Result<(), Violation>;
 

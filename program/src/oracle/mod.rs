@@ -11,7 +11,7 @@ use quantdesk_engine::{
     EngineError, PicoPrice, Result, UnixSeconds,
     math::{self, Wide},
     risk::price::SourcePrice,
-    state::{Key, OracleSource, exchange::SourceKind},
+    state::{Key, OracleSource, SourceKind},
 };
 
 pub mod pyth;

@@ -1,0 +1,168 @@
+//! Model and account bytes, side by side.
+
+use super::{Event, Market, Model, Order, Position, Trader};
+use crate::support::{World, world::key};
+use quantdesk_engine::{
+    CellIndex, Side,
+    slab::ring,
+    state::{LedgerView, MarketView, OrderNode, PositionCell, TradeEvent},
+};
+use std::fmt::Debug;
+
+fn same<T: PartialEq + Debug>(what: &str, engine: T, model: T) -> Result<(), String> {
+    if engine == model { Ok(()) } else { Err(format!("{what}: engine {engine:?}, model {model:?}")) }
+}
+
+/// Everything the model knows is what the bytes say.
+pub fn equal(model: &Model, world: &World, traded: Option<usize>) -> Result<(), String> {
+    let view = world.view();
+    header(model, &view)?;
+    cash_trail(model, &view)?;
+    for (id, trader) in model.live() {
+        account(model, &view, id, trader).map_err(|text| format!("trader {id}: {text}"))?;
+    }
+    for (index, market) in model.markets.iter().enumerate() {
+        let book = world.market(index);
+        row(model, &view, index)?;
+        same("orders placed", book.header.orders_placed.get(), market.orders_placed)?;
+        same("events", book.header.events_written.get(), market.events)?;
+        same("last price", i128::from(book.header.last_trade_price.get()), market.last_trade_price)?;
+        for side in [Side::Bid, Side::Ask] {
+            orders(model, &view, &book, market, side)?;
+        }
+        if traded == Some(index) {
+            trail(model, &book)?;
+        }
+    }
+    Ok(())
+}
+
+fn header(model: &Model, view: &LedgerView<'_>) -> Result<(), String> {
+    let header = view.header;
+    let number = |balance: quantdesk_engine::money::Balance| i128::from(balance.get().get());
+    same("total", number(header.total), model.total)?;
+    same("fees", number(header.fees), model.fees)?;
+    same("pool", number(header.pool), 0)?;
+    same("queue", number(header.withdraw_queue), 0)?;
+    same("residue", number(header.residue), 0)?;
+    same("traders", header.traders as usize, model.live().count())?;
+    same("generation", header.generation.get(), model.generation)?;
+    same("cells in use", header.cells.in_use(), model.cells_in_use())?;
+    same("capacity", header.cells.capacity(), model.capacity)?;
+    same("cash events", header.events_written.get(), model.cash_events)
+}
+
+fn row(model: &Model, view: &LedgerView<'_>, index: usize) -> Result<(), String> {
+    let (row, market) = (&view.rows[index], &model.markets[index]);
+    same("mark", i128::from(row.mark.get()), market.mark)?;
+    same("index price", i128::from(row.index_price.get()), market.mark)?;
+    same("publish time", row.publish_time.get(), market.publish_time)?;
+    same("source times", row.source_times.map(|time| time.get()), market.source_times)?;
+    same("condition", row.condition() as u8, market.condition)?;
+    same("open interest", i128::from(row.open_interest.get()), model.open_interest(index))
+}
+
+fn account(model: &Model, view: &LedgerView<'_>, id: usize, trader: &Trader) -> Result<(), String> {
+    let cell = view.trader(CellIndex::new(trader.cell)).map_err(|error| format!("{error:?}"))?;
+    same("owner", cell.owner, key(trader.owner))?;
+    same("sub-account", cell.sub_account, trader.sub_account)?;
+    same("generation", cell.generation.get(), trader.generation)?;
+    same("cash", i128::from(cell.cash.get().get()), trader.cash)?;
+    same("positions", usize::from(cell.positions), trader.positions.iter().flatten().count())?;
+    let mut found = vec![None; model.markets.len()];
+    for (_, position) in view.positions(cell) {
+        found[usize::from(position.market.get())] = Some(*position);
+    }
+    for (index, (found, expected)) in found.iter().zip(&trader.positions).enumerate() {
+        same("position exists", found.is_some(), expected.is_some())?;
+        if let (Some(found), Some(expected)) = (found, expected) {
+            position(model, found, id, index, expected).map_err(|text| format!("in market {index}: {text}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn position(
+    model: &Model,
+    found: &PositionCell,
+    id: usize,
+    index: usize,
+    expected: &Position,
+) -> Result<(), String> {
+    let market = &model.markets[index];
+    same("base", i128::from(found.base.get()), expected.base)?;
+    same("quote", i128::from(found.quote.get().get()), expected.quote)?;
+    same("realised", i128::from(found.realised.get()), expected.realised)?;
+    same("fees paid", i128::from(found.fees_paid.get()), expected.fees_paid)?;
+    same("bid bound", i128::from(found.bid_bound.get()), expected.bid_bound)?;
+    same("ask bound", i128::from(found.ask_bound.get()), expected.ask_bound)?;
+    let open = market.open(id);
+    same("open bid lots", i128::from(found.open_bid_lots.get()), open.bids)?;
+    same("open ask lots", i128::from(found.open_ask_lots.get()), open.asks)?;
+    same("orders", found.orders as usize, open.orders)
+}
+
+fn orders(
+    model: &Model,
+    view: &LedgerView<'_>,
+    book: &MarketView<'_>,
+    market: &Market,
+    side: Side,
+) -> Result<(), String> {
+    let expected = market.queue(side);
+    same("orders on a side", book.entries(side).len(), expected.len())?;
+    for ((_, node), order) in book.orders(side).zip(expected.values()) {
+        let maker = view.position(node.position).map_or(u32::MAX, |position| position.trader.get());
+        same("maker", maker, model.trader(order.trader).cell)?;
+        same("order", described(node, order.trader), order.clone())?;
+    }
+    Ok(())
+}
+
+fn described(node: &OrderNode, trader: usize) -> Order {
+    Order {
+        sequence: node.sequence.get(),
+        trader,
+        side: node.side(),
+        price: node.price.get().into(),
+        lots: node.lots.get().into(),
+        client_id: node.client_id,
+        expires_at: node.expires_at.get(),
+        reduce_only: node.is_reduce_only(),
+    }
+}
+
+fn event_of(event: &TradeEvent) -> Event {
+    Event {
+        kind: event.kind().expect("a written record"),
+        side: event.side(),
+        order: event.order.get(),
+        client_id: event.client_id,
+        lots: event.lots.get().into(),
+        price: event.price.get().into(),
+        maker: event.maker.get(),
+        taker: event.taker.get(),
+        taker_fee: event.taker_fee.get().into(),
+        maker_fee: event.maker_fee.get().into(),
+    }
+}
+
+/// The newest records of the market are those of the last call.
+fn trail(model: &Model, book: &MarketView<'_>) -> Result<(), String> {
+    let written: Vec<_> = ring::iter(book.events, book.header.events_written).collect();
+    let newest = &written[written.len().saturating_sub(model.trail.len())..];
+    same("trail", newest.iter().map(|event| event_of(event)).collect(), model.trail.clone())
+}
+
+fn cash_trail(model: &Model, view: &LedgerView<'_>) -> Result<(), String> {
+    let written: Vec<_> = ring::iter(view.events, view.header.events_written).collect();
+    let newest = &written[written.len().saturating_sub(model.cash_trail.len())..];
+    let found: Vec<_> = newest
+        .iter()
+        .map(|event| {
+            let kind = event.kind().expect("a written record");
+            (kind, event.trader.get(), i128::from(event.amount), i128::from(event.balance))
+        })
+        .collect();
+    same("cash trail", found, model.cash_trail.clone())
+}

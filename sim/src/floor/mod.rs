@@ -1,0 +1,213 @@
+//! The floor: an exchange at work, its customers, and a journal of what happens.
+//!
+//! Actors act through it, so that every transaction is measured, every refusal counted by its name, every fill read from
+//! the audit trail, and the invariants checked as it goes.
+
+mod account;
+mod audit;
+mod funding;
+mod journal;
+mod sampling;
+
+pub use account::{Account, Role, WALLET_ATOMS};
+pub use audit::Audit;
+pub use funding::MarginCall;
+pub use journal::{Journal, MarketPages, Orders, Tally};
+
+use crate::{
+    desk::{Desk, DeskConfig, MarketSpec},
+    report::Trace,
+};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use quantdesk_client::{
+    engine::{
+        CellIndex, EngineError, QuoteAtoms, Sequence, Side, UnixSeconds,
+        book::{NewOrder, Sides},
+        slab::ring,
+        state::{MarketRow, PositionCell, TradeEvent, TradeEventKind},
+    },
+    view,
+};
+use solana_instruction::Instruction;
+use std::collections::BTreeMap;
+
+/// Engine errors from here on say that the state contradicts itself.
+const CONTRADICTIONS: u32 = 900;
+
+/// An exchange at work.
+pub struct Floor {
+    /// The exchange and its chain.
+    pub desk: Desk,
+    /// Customers.
+    pub accounts: Vec<Account>,
+    /// What happened.
+    pub journal: Journal,
+    /// How often the invariants were checked.
+    pub audit: Audit,
+    seed: u64,
+    by_cell: BTreeMap<CellIndex, usize>,
+}
+
+impl Floor {
+    /// An exchange without markets and customers. `seed` is only told when something goes wrong.
+    pub fn new(config: DeskConfig, seed: u64) -> Result<Self> {
+        Ok(Self {
+            desk: Desk::new(config)?,
+            accounts: Vec::new(),
+            journal: Journal::new()?,
+            audit: Audit::default(),
+            seed,
+            by_cell: BTreeMap::new(),
+        })
+    }
+
+    /// Lists a market.
+    pub fn list(&mut self, spec: &MarketSpec) -> Result<usize> {
+        self.journal.markets.push(MarketPages::default());
+        self.desk.list(spec)
+    }
+
+    /// Opens an account with `atoms` of collateral in it.
+    pub fn open(&mut self, role: Role, name: String, atoms: u64) -> Result<usize> {
+        let owner = self.desk.name(name.as_bytes());
+        let wallet = self.desk.fund(&owner, WALLET_ATOMS)?;
+        ensure!(self.send("OpenTrader", self.desk.venue.open_trader(owner, 0))?, "{name}: no room in the ledger");
+        let trader = view::find_trader(&self.desk.ledger_view()?, &owner, 0).context("the account just opened")?;
+        self.by_cell.insert(trader.cell, self.accounts.len());
+        self.accounts.push(Account { name, role, trader, wallet, deposited: 0, withdrawn: 0, fees: 0 });
+        self.journal.equity.push(Trace::default());
+        self.deposit(self.accounts.len() - 1, atoms)?;
+        Ok(self.accounts.len() - 1)
+    }
+
+    /// Deposits out of the account's wallet.
+    pub fn deposit(&mut self, account: usize, atoms: u64) -> Result<()> {
+        let Account { trader, wallet, .. } = &self.accounts[account];
+        let instruction = self.desk.venue.deposit(trader, *wallet, QuoteAtoms::new(atoms));
+        ensure!(self.send("Deposit", instruction)?, "{}: the deposit was refused", self.step());
+        self.accounts[account].deposited += atoms;
+        Ok(())
+    }
+
+    /// Withdraws to the account's wallet.
+    pub fn withdraw(&mut self, account: usize, atoms: u64) -> Result<()> {
+        let Account { trader, wallet, .. } = &self.accounts[account];
+        let instruction = self.desk.venue.withdraw(trader, *wallet, QuoteAtoms::new(atoms));
+        ensure!(self.send("Withdraw", instruction)?, "{}: the withdrawal was refused", self.step());
+        self.accounts[account].withdrawn += atoms;
+        Ok(())
+    }
+
+    /// Executes an instruction in a transaction of its own. True if it succeeded; false, and counted by its name, if the
+    /// program refused it. Fails if it ended otherwise, or if an invariant broke.
+    pub fn send(&mut self, name: &'static str, instruction: Instruction) -> Result<bool> {
+        let succeeded = match self.desk.chain.send(instruction) {
+            Ok(executed) => {
+                self.journal.transaction(name, executed.compute_units, None);
+                true
+            }
+            Err(failure) => match failure.error {
+                Some(error) if error.code() < CONTRADICTIONS => {
+                    self.journal.transaction(name, failure.compute_units, Some(error.name()));
+                    false
+                }
+                _ => bail!("{}: {name}: {failure}", self.step()),
+            },
+        };
+        if self.audit.step() {
+            self.check()?;
+        }
+        Ok(succeeded)
+    }
+
+    /// Checks every invariant.
+    pub fn check(&mut self) -> Result<()> {
+        self.desk.check().with_context(|| self.step())?;
+        self.audit.passed();
+        Ok(())
+    }
+
+    /// Where the run stands, for messages that must be reproducible.
+    pub fn step(&self) -> String {
+        format!("seed {}, step {}, slot {}", self.seed, self.journal.tally.transactions, self.desk.chain.slot())
+    }
+
+    /// Places an order that takes nothing. False if it was refused.
+    pub fn rest(&mut self, account: usize, market: usize, order: &NewOrder) -> Result<bool> {
+        self.send("PlaceOrder, resting", self.place_order(account, market, order))
+    }
+
+    /// Places an order that rests nothing. Returns lots filled, or `None` if it was refused.
+    pub fn take(&mut self, account: usize, market: usize, order: &NewOrder) -> Result<Option<u64>> {
+        // Unread records of resting and cancelled orders must not be overwritten.
+        self.read_trail(market, CellIndex::NIL)?;
+        let cell = self.accounts[account].trader.cell;
+        let accepted = self.send("PlaceOrder, taking", self.place_order(account, market, order))?;
+        Ok(if accepted { Some(self.read_trail(market, cell)?) } else { None })
+    }
+
+    fn place_order(&self, account: usize, market: usize, order: &NewOrder) -> Instruction {
+        let market = &self.desk.markets[market].address;
+        self.desk.venue.place_order(&self.accounts[account].trader, market, order, UnixSeconds::ZERO)
+    }
+
+    /// Cancels up to 255 of the account's orders in a market.
+    pub fn cancel_all(&mut self, account: usize, market: usize) -> Result<bool> {
+        let address = &self.desk.markets[market].address;
+        let instruction = self.desk.venue.cancel_all(&self.accounts[account].trader, address, Sides::Both, u8::MAX);
+        self.send("CancelAll", instruction)
+    }
+
+    /// Reads new trading events of a market. Returns lots that `taker` took in them.
+    fn read_trail(&mut self, market: usize, taker: CellIndex) -> Result<u64> {
+        let row = self.desk.ledger_view()?.row(self.desk.markets[market].index).map_err(engine)?;
+        let (tick_value, tick_size) = (row.tick_value, row.tick_size);
+        let view = self.desk.market_view(market)?;
+        let written = view.header.events_written.get();
+        let read = self.journal.markets[market].events_read;
+        let unread = ring::iter(view.events, Sequence::new(written)).skip_while(|event| event.sequence.get() <= read);
+        let mut filled = 0;
+        for event in unread.filter(|event| event.kind() == Some(TradeEventKind::Filled)) {
+            if event.taker == taker {
+                filled += event.lots.get();
+            }
+            self.journal.fill(event, event.price.notional(event.lots, tick_value).map_err(engine)?);
+            charge(&mut self.accounts, &self.by_cell, event)?;
+            self.journal.markets[market].last_trade = Some(sampling::quote_units(event.price, tick_size));
+        }
+        self.journal.markets[market].events_read = written;
+        Ok(filled)
+    }
+
+    /// A market's row of the ledger.
+    pub fn row(&self, market: usize) -> Result<&MarketRow> {
+        self.desk.ledger_view()?.row(self.desk.markets[market].index).map_err(engine)
+    }
+
+    /// An account's position in a market, if it ever had one.
+    pub fn position(&self, account: usize, market: usize) -> Result<Option<&PositionCell>> {
+        let view = self.desk.ledger_view()?;
+        let trader = view.trader(self.accounts[account].trader.cell).map_err(engine)?;
+        let index = self.desk.markets[market].index;
+        Ok(view.positions(trader).map(|(_, position)| position).find(|position| position.market == index))
+    }
+
+    /// Best price of a side in ticks.
+    pub fn best(&self, market: usize, side: Side) -> Result<Option<u32>> {
+        Ok(self.desk.market_view(market)?.best_price(side).map(|price| price.get()))
+    }
+}
+
+/// Books the fees of a fill on both accounts.
+fn charge(accounts: &mut [Account], by_cell: &BTreeMap<CellIndex, usize>, event: &TradeEvent) -> Result<()> {
+    for (cell, fee) in [(event.maker, event.maker_fee), (event.taker, event.taker_fee)] {
+        let account = by_cell.get(&cell).and_then(|account| accounts.get_mut(*account));
+        account.with_context(|| format!("a fill of nobody's cell {}", cell.get()))?.fees += fee.get();
+    }
+    Ok(())
+}
+
+/// An engine error as a message.
+pub fn engine(error: EngineError) -> anyhow::Error {
+    anyhow!("{}", error.name())
+}
