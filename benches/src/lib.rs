@@ -1,1 +1,1 @@
-
+//! Compute-unit benchmarks of the compiled program.

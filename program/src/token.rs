@@ -18,11 +18,7 @@ use quantdesk_engine::state::{Key, LedgerHeader};
 
 /// Fails with `WrongTokenProgram` unless the account is the classic SPL Token program.
 pub fn check_program(account: &AccountView) -> Result<(), ProgramError> {
-    if key_of(account.address()) == key_of(&pinocchio_token::ID) {
-        Ok(())
-    } else {
-        Err(Refusal::WrongTokenProgram.into())
-    }
+    if account.address() == &pinocchio_token::ID { Ok(()) } else { Err(Refusal::WrongTokenProgram.into()) }
 }
 
 /// What the program needs to know of a token account.
@@ -75,11 +71,11 @@ pub fn check_movement(
     check_program(token_program)?;
     writable(vault)?;
     writable(outside)?;
-    if key_of(vault.address()) != header.vault {
+    if !header.vault.matches(vault.address().as_array()) {
         return Err(Refusal::WrongVault.into());
     }
     // The vault on both ends would move nothing and still be booked.
-    if key_of(outside.address()) == header.vault {
+    if header.vault.matches(outside.address().as_array()) {
         return Err(Refusal::AccountTwice.into());
     }
     let outside = read(outside)?;
@@ -114,7 +110,7 @@ pub struct Payout<'a> {
 /// `authority` is not the vault authority, with `VaultMismatch`.
 pub fn withdraw(payout: &Payout<'_>) -> Result<(), ProgramError> {
     let before = read(payout.vault)?;
-    if key_of(payout.authority.address()) != before.owner {
+    if !before.owner.matches(payout.authority.address().as_array()) {
         return Err(Refusal::WrongAddress.into());
     }
     let bump = [payout.bump];

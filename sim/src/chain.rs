@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use litesvm::LiteSVM;
 use quantdesk_client::{Address, error::ProgramError};
-use solana_account::{Account, ReadableAccount};
+use solana_account::{Account, AccountSharedData, ReadableAccount};
 use solana_clock::Clock;
 use solana_instruction::{Instruction, error::InstructionError};
 use solana_message::{Message, VersionedMessage};
@@ -25,7 +25,8 @@ pub struct SlotTime {
     pub millis: u64,
 }
 
-/// The virtual chain.
+/// The virtual chain. A clone goes its own way from there; account data are shared until written.
+#[derive(Clone)]
 pub struct Chain {
     svm: LiteSVM,
     payer: Address,
@@ -172,6 +173,16 @@ impl Chain {
     pub fn bytes(&self, address: &Address) -> Result<&[u8]> {
         let account = self.svm.accounts_db().get_account_ref(address);
         account.map(ReadableAccount::data).with_context(|| format!("no account {address}"))
+    }
+
+    /// Every account there is.
+    pub fn accounts(&self) -> impl Iterator<Item = (&Address, &AccountSharedData)> {
+        self.svm.accounts_db().inner.iter()
+    }
+
+    /// Who pays the fee of every transaction.
+    pub const fn payer(&self) -> Address {
+        self.payer
     }
 
     /// Writes an account as it is.

@@ -89,6 +89,7 @@ impl Default for DeskConfig {
 }
 
 /// An exchange with its chain.
+#[derive(Clone)]
 pub struct Desk {
     /// The chain.
     pub chain: Chain,

@@ -5,11 +5,17 @@
 //! * [`desk`] — an exchange on it: markets, traders, prices. Also the harness of tests and benchmarks.
 //! * [`oracle`] — oracle accounts as the official crates write them.
 //! * [`input`], [`path`] — market data from files, and the built-in day.
+//! * [`floor`] — the exchange at work: customers, journal, checks.
+//! * [`actors`] — makers, takers, the oracle crank.
+//! * [`scenario`] — whole runs: the built-in day, the replay of recorded trades.
 //! * [`report`] — what a run leaves behind.
 
+pub mod actors;
 pub mod chain;
 pub mod desk;
+pub mod floor;
 pub mod input;
 pub mod oracle;
 pub mod path;
 pub mod report;
+pub mod scenario;

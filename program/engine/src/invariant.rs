@@ -9,7 +9,7 @@ use crate::{
         ring,
     },
     state::{Cell, IndexEntry, LedgerView, MarketView, OrderNode, PositionCell, TraderCell},
-    units::{CellIndex, Lots, NodeIndex, QuoteAtoms, Sequence, Side},
+    units::{CellIndex, Lots, NodeIndex, QuoteAtoms, Sequence, Side, Ticks},
 };
 
 /// A broken invariant.
@@ -207,6 +207,10 @@ fn reservation(ledger: &LedgerView<'_>, market: &MarketView<'_>, cell: CellIndex
         (newer, next) = (next, node.next);
     }
     require(next.is_nil(), "P4", "a position counts its orders", cell.get())?;
+    let unbounded = |lots: Lots, bound: Ticks| !lots.is_zero() || bound.is_zero();
+    let [bids, asks] = lots;
+    let none_left = unbounded(bids, position.bid_bound) && unbounded(asks, position.ask_bound);
+    require(none_left, "P4", "a side without orders has no price bound", cell.get())?;
     let reserved_lots = [position.open_bid_lots, position.open_ask_lots];
     let reserved_notional = [position.open_bid_notional, position.open_ask_notional];
     require(lots == reserved_lots, "P4", "open lots are those of the orders", cell.get())?;

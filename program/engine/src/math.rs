@@ -59,9 +59,13 @@ pub const fn wide_mul(a: u64, b: u64) -> Wide {
 /// Product. Fails with `Overflow` above 64 bits.
 #[inline(always)]
 pub const fn mul(a: u64, b: u64) -> Result<u64> {
-    if (a | b) >> 32 == 0 {
-        return Ok(a.wrapping_mul(b));
-    }
+    if (a | b) >> 32 == 0 { Ok(a.wrapping_mul(b)) } else { mul_large(a, b) }
+}
+
+/// WHY: out of line, or the compiler computes the wide product before it looks whether it is needed.
+#[cold]
+#[inline(never)]
+const fn mul_large(a: u64, b: u64) -> Result<u64> {
     let product = wide_mul(a, b);
     if product.high == 0 { Ok(product.low) } else { Err(EngineError::Overflow) }
 }
@@ -158,6 +162,15 @@ pub const fn ppm_ceil(value: u64, rate: u32) -> Result<u64> {
 #[inline(always)]
 const fn ppm(value: u64, rate: u32, rounding: u64) -> Result<u64> {
     let rate = to_u64(rate);
+    if (value >> 43) | (rate >> 21) == 0 {
+        // Below 2^64 even with the rounding.
+        return Ok(value.wrapping_mul(rate).wrapping_add(rounding) / PPM);
+    }
+    ppm_large(value, rate, rounding)
+}
+
+#[inline(never)]
+const fn ppm_large(value: u64, rate: u64, rounding: u64) -> Result<u64> {
     let whole = match mul(value / PPM, rate) {
         Ok(whole) => whole,
         Err(error) => return Err(error),
@@ -172,14 +185,15 @@ const fn ppm(value: u64, rate: u32, rounding: u64) -> Result<u64> {
 
 /// `⌊value × numerator / denominator⌋` for a signed value and `numerator ≤ denominator`, rounded towards −∞.
 /// Fails with `DivisionByZero` or `Overflow`.
-#[inline(always)]
+///
+/// WHY: out of line, or the compiler computes the wide product before it looks whether it is needed.
+#[inline(never)]
 pub fn signed_share_floor(value: i64, numerator: u64, denominator: u64) -> Result<i64> {
-    let magnitude = value.unsigned_abs();
+    let (quotient, remainder) = wide_div_rem(wide_mul(value.unsigned_abs(), numerator), denominator)?;
     if value >= 0 {
-        let share = mul_div_floor(magnitude, numerator, denominator)?;
-        i64::try_from(share).map_err(|_| EngineError::Overflow)
-    } else {
-        let share = mul_div_ceil(magnitude, numerator, denominator)?;
-        0i64.checked_sub_unsigned(share).ok_or(EngineError::Overflow)
+        return i64::try_from(quotient).map_err(|_| EngineError::Overflow);
     }
+    // The quotient is at most |value|, so adding one for the rounding fits.
+    let away = quotient.wrapping_add(u64::from(remainder != 0));
+    0i64.checked_sub_unsigned(away).ok_or(EngineError::Overflow)
 }

@@ -231,11 +231,21 @@ impl Ticks {
         math::mul(per_lot, lots.0).map(QuoteAtoms)
     }
 
-    /// Exact signed value of a position at this price. Fails with `Overflow`.
+    /// The same for a price and a size that a market has accepted.
+    ///
+    /// BOUND: a listing proves `price_max × position_max × tick_value < 2^62`; orders, marks and prices through the mark
+    /// are at most `price_max`, positions at most `position_max`, and open lots of a side at most twice that, since a
+    /// position may be short of them by `position_max`. So the product is below 2^63.
     #[inline(always)]
-    pub fn value(self, position: PositionLots, tick_value: TickValue) -> Result<QuoteDelta> {
-        let magnitude = self.notional(position.magnitude(), tick_value)?.as_delta()?;
-        if position.0 < 0 { magnitude.negated() } else { Ok(magnitude) }
+    pub const fn bounded_notional(self, lots: Lots, tick_value: TickValue) -> QuoteAtoms {
+        QuoteAtoms(u64_of(self.0).wrapping_mul(u64_of(tick_value.0)).wrapping_mul(lots.0))
+    }
+
+    /// Exact signed value of a position that a market has accepted; same bound.
+    #[inline(always)]
+    pub const fn bounded_value(self, position: PositionLots, tick_value: TickValue) -> QuoteDelta {
+        let per_lot = u64_of(self.0).wrapping_mul(u64_of(tick_value.0)).cast_signed();
+        QuoteDelta(per_lot.wrapping_mul(position.0))
     }
 }
 
@@ -249,6 +259,12 @@ impl Lots {
     #[inline(always)]
     pub fn min(self, other: Self) -> Self {
         if self.0 < other.0 { self } else { other }
+    }
+
+    /// This size changed by a signed number of lots. Fails with `Overflow`, also below zero.
+    #[inline(always)]
+    pub fn changed_by(self, change: i64) -> Result<Self> {
+        self.0.checked_add_signed(change).map(Self).ok_or(EngineError::Overflow)
     }
 
     /// As the change a fill makes to a position on this side. Fails with `Overflow` above `i64::MAX`.

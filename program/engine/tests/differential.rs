@@ -17,7 +17,11 @@ use quantdesk_engine::{
     state::{Cell, OrderNode},
 };
 use std::collections::BTreeMap;
-use support::{Random, listing, random::setting, world::order};
+use support::{
+    listing,
+    random::{Random, setting},
+    world::order,
+};
 
 const OPS: u64 = 200_000;
 const OPS_PER_RUN: u64 = 1_000;
@@ -25,7 +29,7 @@ const LANES: u64 = 4;
 const OWNERS: u64 = 8;
 const TRADERS: usize = 12;
 /// Cells of the arena: too few, or enough for all traders in all markets.
-const CELLS: [u32; 3] = [30, 48, 64];
+const CELLS: [u32; 3] = [34, 64, 64];
 /// Marks the three markets start at, and how far apart the prices of orders are.
 const MARKS: [i64; 3] = [100, 12, 50_000];
 const STEPS: [i64; 3] = [1, 1, 120];
@@ -62,7 +66,7 @@ impl Habits {
             trade: random.pick(&[75, 80, 85]),
             money: random.pick(&[3, 6, 10]),
             price: random.pick(&[2, 5]),
-            aggression: random.pick(&[-1, 0, 0, 1, 2]),
+            aggression: random.pick(&[-2, -1, 0, 0, 1]),
             reduce_only: random.pick(&[0, 5, 20, 50]),
             client_ids: random.pick(&[0, 20, 60]),
             expiries: random.pick(&[0, 10, 60]),
@@ -108,12 +112,22 @@ impl Run {
 
     fn next_op(&mut self) -> Op {
         let Some(trader) = self.live() else { return self.open() };
+        if let Some(atoms) = self.pocket_money(trader) {
+            return Op::Deposit { trader, atoms };
+        }
+        let stale = (0..3).find(|market| self.pair.model.quality(*market) != model::price::Quality::Fresh);
+        if let Some(market) = stale.filter(|_| self.random.chance(20)) {
+            return self.price(market);
+        }
         let kind = self.random.below(100);
         let Habits { trade, money, price, .. } = self.habits;
         match kind {
             _ if kind < trade => self.trade(trader),
             _ if kind < trade + money => self.money(trader),
-            _ if kind < trade + money + price => self.price(),
+            _ if kind < trade + money + price => {
+                let market = self.random.index(3);
+                self.price(market)
+            }
             _ => match self.random.below(12) {
                 0 | 1 => Op::Pass { seconds: self.random.range(0, 20) },
                 2 => Op::Close { trader },
@@ -148,7 +162,7 @@ impl Run {
                 Op::CancelAll { trader, market, sides, limit }
             }
             _ => {
-                let order = self.order(market);
+                let order = self.order(trader, market);
                 let known = !self.random.chance(self.habits.mistakes / 5);
                 Op::Place { trader: known.then_some(trader), market, order }
             }
@@ -170,8 +184,14 @@ impl Run {
         Op::Cancel { trader, market, handle, sequence }
     }
 
-    fn order(&mut self, market: usize) -> NewOrder {
-        let side = self.random.pick(&[Side::Bid, Side::Ask]);
+    fn order(&mut self, trader: usize, market: usize) -> NewOrder {
+        let reduce_only = self.random.chance(self.habits.reduce_only);
+        let closing = match self.pair.model.position(trader, market).base {
+            base if base > 0 => Side::Ask,
+            _ => Side::Bid,
+        };
+        let any = self.random.pick(&[Side::Bid, Side::Ask]);
+        let side = if reduce_only && self.random.chance(80) { closing } else { any };
         let kinds = [
             OrderKind::Limit,
             OrderKind::Limit,
@@ -187,7 +207,7 @@ impl Run {
         let lots_max = [8, 7, 400][market];
         let kind = self.random.pick(&kinds);
         let mut order = order(side, kind, price, 1 + self.random.below(lots_max));
-        order.reduce_only = self.random.chance(self.habits.reduce_only);
+        order.reduce_only = reduce_only;
         order.self_trade = self.random.pick(&[
             SelfTrade::CancelMaker,
             SelfTrade::CancelTaker,
@@ -226,6 +246,12 @@ impl Run {
         }
     }
 
+    /// Somebody without anything mostly gets something.
+    fn pocket_money(&mut self, trader: usize) -> Option<u64> {
+        let empty = self.pair.model.trader(trader).cash == 0 && self.random.chance(60);
+        empty.then(|| 1 + self.random.below(10u64.pow(self.habits.wealth) * 9))
+    }
+
     fn money(&mut self, trader: usize) -> Op {
         let scale = 10u64.pow(self.random.range(2, self.habits.wealth.into()) as u32);
         let atoms = match self.random.below(40) {
@@ -247,8 +273,7 @@ impl Run {
     }
 
     /// Mostly good readings near the last mark, sometimes everything that can be wrong with one.
-    fn price(&mut self) -> Op {
-        let market = self.random.index(3);
+    fn price(&mut self, market: usize) -> Op {
         let terms = &self.pair.model.markets[market].terms;
         let (tick, sources) = (terms.tick_size as u64, [1, 3, 2][market]);
         let low = [80, 6, 40_000][market];
@@ -304,12 +329,9 @@ impl Run {
 
     fn run(&mut self, ops: u64) {
         self.refresh(0);
-        for _ in 0..6 {
+        for _ in 0..8 {
             let op = self.open();
-            if let Did::Opened(trader) = self.apply(0, &op) {
-                let atoms = 1 + self.random.below(10u64.pow(self.habits.wealth) * 9);
-                self.apply(0, &Op::Deposit { trader, atoms });
-            }
+            self.apply(0, &op);
         }
         for number in 1..=ops {
             let op = self.next_op();
@@ -358,9 +380,7 @@ impl Run {
             let held = self.pair.model.position(closer, market).base;
             let model = &self.pair.model;
             let bases = model.live().map(|(id, _)| (id, model.position(id, market).base));
-            let wanted = |(id, base): &(usize, i128)| {
-                *id != closer && if held > 0 { *base < 0 } else { *base > 0 }
-            };
+            let wanted = |(id, base): &(usize, i128)| *id != closer && if held > 0 { *base < 0 } else { *base > 0 };
             let Some((trader, base)) = bases.filter(wanted).next() else { break };
             let terms = &self.pair.model.markets[market].terms;
             let lots = base.abs().min(terms.lots_max);

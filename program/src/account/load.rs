@@ -17,10 +17,10 @@ pub fn key_of(address: &Address) -> Key {
     Key::new(address.as_array())
 }
 
-/// Key of an account that must have signed. Fails with `SignatureMissing`.
+/// Address of an account that must have signed. Fails with `SignatureMissing`.
 #[inline(always)]
-pub fn signer(account: &AccountView) -> Result<Key, ProgramError> {
-    if account.is_signer() { Ok(key_of(account.address())) } else { Err(Refusal::SignatureMissing.into()) }
+pub fn signer(account: &AccountView) -> Result<&Address, ProgramError> {
+    if account.is_signer() { Ok(account.address()) } else { Err(Refusal::SignatureMissing.into()) }
 }
 
 /// Fails with `NotWritable` unless the account may be written.
@@ -32,12 +32,12 @@ pub fn writable(account: &AccountView) -> Result<(), ProgramError> {
 /// Fails with `AccountTwice` if two accounts are the same.
 #[inline(always)]
 pub fn distinct(a: &AccountView, b: &AccountView) -> Result<(), ProgramError> {
-    if key_of(a.address()) == key_of(b.address()) { Err(Refusal::AccountTwice.into()) } else { Ok(()) }
+    if a.address() == b.address() { Err(Refusal::AccountTwice.into()) } else { Ok(()) }
 }
 
 #[inline(always)]
 fn check_owner(account: &AccountView, program_id: &Address) -> Result<(), ProgramError> {
-    if key_of(account.owner()) == key_of(program_id) { Ok(()) } else { Err(Refusal::WrongOwner.into()) }
+    if account.owned_by(program_id) { Ok(()) } else { Err(Refusal::WrongOwner.into()) }
 }
 
 /// Bytes of an account of this program. Fails with `WrongOwner` or `AccountTwice`.

@@ -19,7 +19,7 @@ use pinocchio::{
 };
 use quantdesk_engine::{
     CellIndex, Generation, Now, Slot, UnixSeconds,
-    state::{Key, Ledger, TraderCell},
+    state::{Ledger, TraderCell},
 };
 
 /// What an instruction works on.
@@ -66,10 +66,10 @@ pub fn owned_trader(
     ledger: &Ledger<'_>,
     index: CellIndex,
     generation: Generation,
-    signer: &Key,
+    signer: &Address,
 ) -> Result<CellIndex, ProgramError> {
     let trader = live_trader(ledger, index, generation)?;
-    if trader.owner == *signer { Ok(index) } else { Err(Refusal::NotAuthorized.into()) }
+    if trader.owner.matches(signer.as_array()) { Ok(index) } else { Err(Refusal::NotAuthorized.into()) }
 }
 
 /// The trader an instruction names, if `signer` may trade for it: its owner or its delegate. Fails with
@@ -79,11 +79,20 @@ pub fn tradable_trader(
     ledger: &Ledger<'_>,
     index: CellIndex,
     generation: Generation,
-    signer: &Key,
+    signer: &Address,
 ) -> Result<CellIndex, ProgramError> {
     let trader = live_trader(ledger, index, generation)?;
-    // An unset delegate is the zero key, which is the System program's address and cannot sign.
-    if trader.owner == *signer || trader.delegate == *signer { Ok(index) } else { Err(Refusal::NotAuthorized.into()) }
+    if trader.owner.matches(signer.as_array()) || is_delegate(trader, signer) {
+        Ok(index)
+    } else {
+        Err(Refusal::NotAuthorized.into())
+    }
+}
+
+/// An unset delegate is the zero key, which is the System program's address and cannot sign.
+#[inline(never)]
+fn is_delegate(trader: &TraderCell, signer: &Address) -> bool {
+    trader.delegate.matches(signer.as_array())
 }
 
 #[inline(always)]

@@ -35,7 +35,8 @@ impl Floor {
     /// the fee.
     pub fn fund_order(&mut self, account: usize, market: usize, notional: QuoteAtoms) -> Result<()> {
         let row = self.row(market)?;
-        let highest = row.tiers().last().map_or(QuoteAtoms::ZERO, |tier| notional.ppm_ceil(tier.rate).unwrap_or(notional));
+        let highest =
+            row.tiers().last().map_or(QuoteAtoms::ZERO, |tier| notional.ppm_ceil(tier.rate).unwrap_or(notional));
         let fee = notional.ppm_ceil(row.taker_fee).map_err(engine)?;
         let now = UnixSeconds::new(self.desk.chain.unix_seconds());
         let view = self.desk.ledger_view()?;

@@ -13,6 +13,7 @@ pub use account::{Account, Role, WALLET_ATOMS};
 pub use audit::Audit;
 pub use funding::MarginCall;
 pub use journal::{Journal, MarketPages, Orders, Tally};
+pub use sampling::dollars;
 
 use crate::{
     desk::{Desk, DeskConfig, MarketSpec},
@@ -139,8 +140,6 @@ impl Floor {
 
     /// Places an order that rests nothing. Returns lots filled, or `None` if it was refused.
     pub fn take(&mut self, account: usize, market: usize, order: &NewOrder) -> Result<Option<u64>> {
-        // Unread records of resting and cancelled orders must not be overwritten.
-        self.read_trail(market, CellIndex::NIL)?;
         let cell = self.accounts[account].trader.cell;
         let accepted = self.send("PlaceOrder, taking", self.place_order(account, market, order))?;
         Ok(if accepted { Some(self.read_trail(market, cell)?) } else { None })
@@ -158,7 +157,8 @@ impl Floor {
         self.send("CancelAll", instruction)
     }
 
-    /// Reads new trading events of a market. Returns lots that `taker` took in them.
+    /// Reads the fills of the last order in a market; fewer than the trail holds, by its match limit. Returns lots that
+    /// `taker` took.
     fn read_trail(&mut self, market: usize, taker: CellIndex) -> Result<u64> {
         let row = self.desk.ledger_view()?.row(self.desk.markets[market].index).map_err(engine)?;
         let (tick_value, tick_size) = (row.tick_value, row.tick_size);

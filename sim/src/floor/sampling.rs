@@ -13,7 +13,7 @@ use quantdesk_client::engine::{
     state::MarketView,
 };
 
-const ATOMS: f64 = 10u64.pow(QUOTE_DECIMALS) as f64;
+const ATOMS: f64 = 10u64.pow(QUOTE_DECIMALS as u32) as f64;
 
 /// Atoms in quote units.
 pub fn dollars(atoms: i128) -> f64 {

@@ -46,6 +46,7 @@ fn page(record: &RunRecord) -> anyhow::Result<String> {
         compute_units => chart(compute_units),
         instructions => table(summary::instructions(record)),
         equity => equity_by_role(&record.actors)?,
+        refusals => table(summary::refusals(record)),
         money => table(summary::money(record)),
         roles => table(summary::balances_by_role(record)),
         actors => table(summary::balances_by_actor(record)),

@@ -9,9 +9,10 @@ mod html;
 mod record;
 mod summary;
 
+pub use format::{integer, usd};
 pub use html::write;
 pub use record::{
     ActorSeries, ChartEvent, Check, EquityPoint, FinalBalance, InstructionMeter, InstructionStats, MarketSeries,
-    MoneyFlow, PricePoint, RunRecord, Sample, Totals, Trace, thinned,
+    MoneyFlow, PricePoint, Refusal, RunRecord, Sample, Totals, Trace, thinned,
 };
 pub use summary::render;

@@ -18,6 +18,9 @@ pub struct RunRecord {
     pub seed: u64,
     /// Where the prices came from: file names, or the built-in day.
     pub inputs: Vec<String>,
+    /// Sentences on the run, such as how much of the input was replayed.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Simulated time, as all times here.
     pub started_unix: i64,
     /// Simulated time.
@@ -32,6 +35,9 @@ pub struct RunRecord {
     pub actors: Vec<ActorSeries>,
     /// Compute units by instruction.
     pub instructions: Vec<InstructionStats>,
+    /// What the program refused, by name.
+    #[serde(default)]
+    pub refusals: Vec<Refusal>,
     /// Sums over the run.
     pub totals: Totals,
     /// What moved between the buckets of the ledger.
@@ -126,6 +132,17 @@ pub struct InstructionStats {
     pub max: u64,
     /// Sum over `count`.
     pub total_compute_units: u64,
+}
+
+/// How often the program refused an instruction for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct Refusal {
+    /// As in [`InstructionStats`].
+    pub instruction: String,
+    /// Name of the error, as in the specification.
+    pub error: String,
+    /// How often.
+    pub times: u64,
 }
 
 /// Sums over the run; amounts in quote units.

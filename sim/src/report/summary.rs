@@ -48,6 +48,7 @@ pub fn facts(record: &RunRecord) -> Vec<(&'static str, String)> {
     let from = format::clock_seconds(record.started_unix);
     let to = format::clock_seconds(record.ended_unix);
     let mut facts: Vec<_> = record.inputs.iter().map(|input| ("input", input.clone())).collect();
+    facts.extend(record.notes.iter().map(|note| ("note", note.clone())));
     facts.extend([
         ("seed", record.seed.to_string()),
         ("simulated", format!("{day} {from} to {to} UTC ({})", format::duration(simulated))),
@@ -71,7 +72,7 @@ pub fn verdict(record: &RunRecord) -> String {
 }
 
 pub fn tables(record: &RunRecord) -> Vec<Table> {
-    let mut tables = vec![totals(record), instructions(record), money(record)];
+    let mut tables = vec![totals(record), instructions(record), refusals(record), money(record)];
     tables.push(if record.balances.len() <= ACTORS_LISTED_MAX {
         balances_by_actor(record)
     } else {
@@ -128,6 +129,18 @@ pub fn instructions(record: &RunRecord) -> Table {
         head: vec!["instruction", "count", "failed", "P50", "P95", "P99", "max"],
         alignment: "lrrrrrr",
         rows: record.instructions.iter().map(row).collect(),
+    }
+}
+
+pub fn refusals(record: &RunRecord) -> Table {
+    let row = |refusal: &super::Refusal| {
+        vec![refusal.instruction.clone(), refusal.error.clone(), format::integer(refusal.times)]
+    };
+    Table {
+        title: "Refused by the program".into(),
+        head: vec!["instruction", "error", "times"],
+        alignment: "llr",
+        rows: record.refusals.iter().map(row).collect(),
     }
 }
 

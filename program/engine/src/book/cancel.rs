@@ -4,7 +4,7 @@ use super::Trading;
 use crate::{
     error::{EngineError, Result},
     risk::position,
-    state::{IndexEntry, OrderNode, TradeEvent, TradeEventKind},
+    state::{IndexEntry, TradeEvent, TradeEventKind},
     units::{CellIndex, NodeIndex, Sequence, Side},
 };
 
@@ -46,7 +46,7 @@ impl Trading<'_> {
         if node.sequence != sequence || self.ledger.position(node.position)?.trader != trader {
             return Err(EngineError::OrderNotFound);
         }
-        self.drop_order(handle, TradeEventKind::Cancelled, CellIndex::NIL).map(|_| ())
+        self.drop_order(handle, TradeEventKind::Cancelled, CellIndex::NIL)
     }
 
     /// Cancels up to `limit` orders of `trader` in this market, newest first; returns how many. Having none is not an
@@ -76,36 +76,36 @@ impl Trading<'_> {
 
     /// Takes an order off the book for the reason `kind`, releases its reservation and writes the record.
     #[inline(always)]
-    pub(super) fn drop_order(
-        &mut self,
-        handle: NodeIndex,
-        kind: TradeEventKind,
-        taker: CellIndex,
-    ) -> Result<OrderNode> {
-        let node = *self.market.node(handle).ok_or(EngineError::Corrupt)?;
-        let tick_value = self.row()?.tick_value;
-        let notional = node.price.notional(node.lots, tick_value)?;
-        let position = self.ledger.position_mut(node.position)?;
-        position::release(position, node.side(), node.lots, notional)?;
-        let mut event = TradeEvent::new(kind, node.side());
-        event.order = node.sequence;
-        event.client_id = node.client_id;
-        event.lots = node.lots;
-        event.price = node.price;
-        event.maker = position.trader;
-        event.taker = taker;
-        let key = IndexEntry::key_of(node.side(), node.price);
-        self.detach(IndexEntry { key, node: handle, sequence: node.sequence }, node.side())?;
-        self.market.record(self.now, event)?;
-        Ok(node)
+    pub(super) fn drop_order(&mut self, handle: NodeIndex, kind: TradeEventKind, taker: CellIndex) -> Result<()> {
+        // WHY: inlined twice, with the side known, so that no branch on it is left.
+        match self.market.node(handle).ok_or(EngineError::Corrupt)?.side() {
+            Side::Bid => self.drop_from(Side::Bid, handle, TradeEvent::of(kind, Side::Bid, taker)),
+            Side::Ask => self.drop_from(Side::Ask, handle, TradeEvent::of(kind, Side::Ask, taker)),
+        }
     }
 
-    /// Removes an order from the index, from its position's list and from the arena. Its reservation is released
+    #[inline(always)]
+    fn drop_from(&mut self, side: Side, handle: NodeIndex, mut event: TradeEvent) -> Result<()> {
+        let tick_value = self.row()?.tick_value;
+        let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
+        let (price, lots, sequence) = (node.price, node.lots, node.sequence);
+        event.order = sequence;
+        event.client_id = node.client_id;
+        event.lots = lots;
+        event.price = price;
+        let position = self.ledger.position_mut(node.position)?;
+        event.maker = position.trader;
+        position::release(position, side, lots, price.bounded_notional(lots, tick_value))?;
+        self.market.remove(side, IndexEntry::key_of(side, price), sequence)?;
+        self.unlink(handle)?;
+        self.market.record(self.now, event)
+    }
+
+    /// Removes an order from its position's list and from the arena. Its index entry and its reservation are gone
     /// already.
     #[inline(always)]
-    pub(super) fn detach(&mut self, entry: IndexEntry, side: Side) -> Result<()> {
-        self.market.remove(side, entry.key, entry.sequence)?;
-        let node = self.market.node(entry.node).ok_or(EngineError::Corrupt)?;
+    pub(super) fn unlink(&mut self, handle: NodeIndex) -> Result<()> {
+        let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
         let (position, older, newer) = (node.position, node.next, node.previous);
         if !older.is_nil() {
             self.market.node_mut(older)?.previous = newer;
@@ -117,6 +117,6 @@ impl Trading<'_> {
         } else {
             self.market.node_mut(newer)?.next = older;
         }
-        self.market.header.nodes.release(self.market.nodes, entry.node.get())
+        self.market.header.nodes.release(self.market.nodes, handle.get())
     }
 }

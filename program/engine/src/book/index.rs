@@ -9,6 +9,12 @@ use crate::{
 };
 use bytemuck::Zeroable;
 
+/// Where a newcomer with this key goes: in front of its equals, which are older.
+#[inline(always)]
+fn place_of_newest(entries: &[IndexEntry], key: u32) -> usize {
+    entries.partition_point(|entry| entry.key < key)
+}
+
 /// First entry that is not worse than `(key, sequence)`.
 #[inline(always)]
 fn position_of(entries: &[IndexEntry], key: u32, sequence: Sequence) -> usize {
@@ -38,15 +44,25 @@ impl Market<'_> {
         }
     }
 
-    /// Puts an entry in its place. Fails with `BookFull`.
+    /// Puts the newest order's entry in its place. Fails with `BookFull`.
     #[inline(always)]
     pub(crate) fn insert(&mut self, side: Side, entry: IndexEntry) -> Result<()> {
         let (entries, len) = self.side_mut(side);
         let used = math::to_usize(*len);
-        let place = position_of(entries.get(..used).ok_or(EngineError::Corrupt)?, entry.key, entry.sequence);
+        let place = place_of_newest(entries.get(..used).ok_or(EngineError::Corrupt)?, entry.key);
         memory::shift_up(entries, place, used);
         *entries.get_mut(place).ok_or(EngineError::BookFull)? = entry;
         *len = len.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Takes out the best entry. Fails with `Corrupt` if the side is empty.
+    #[inline(always)]
+    pub(crate) fn remove_best(&mut self, side: Side) -> Result<()> {
+        let (entries, len) = self.side_mut(side);
+        let last = len.checked_sub(1).ok_or(EngineError::Corrupt)?;
+        *entries.get_mut(math::to_usize(last)).ok_or(EngineError::Corrupt)? = IndexEntry::zeroed();
+        *len = last;
         Ok(())
     }
 

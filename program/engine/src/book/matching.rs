@@ -5,11 +5,11 @@ use crate::{
     error::{EngineError, Result},
     money::Balance,
     risk::{
-        fee::{self, FillFees},
-        position::{self, Execution},
+        fee,
+        position::{self, Execution, Fill},
     },
     state::{IndexEntry, Key, MarketRow, TradeEvent, TradeEventKind},
-    units::{CellIndex, Lots, Ppm, QuoteAtoms, Side, SignedPpm, TickValue, Ticks},
+    units::{CellIndex, Lots, NodeIndex, Ppm, QuoteAtoms, QuoteDelta, Side, SignedPpm, TickValue, Ticks},
 };
 
 /// Who takes.
@@ -46,6 +46,10 @@ pub(super) struct Taker {
     pub(super) fee: QuoteAtoms,
     /// Between the first fill and the taker's settlement: what makers have paid in less what they were paid.
     transit: Balance,
+    /// By how much the makers' fills changed the lots held long.
+    interest: i64,
+    /// Price of the last fill.
+    last_price: Ticks,
     /// Ended early: the remainder must not rest.
     pub(super) stopped: bool,
 }
@@ -60,6 +64,20 @@ enum Step {
     NothingToReduce,
     /// Fill this many lots.
     Fill(Lots),
+}
+
+/// A taker and a resting order of the same owner.
+struct Meeting {
+    policy: SelfTrade,
+    best: NodeIndex,
+    taker: CellIndex,
+    remaining: Lots,
+}
+
+/// What such a meeting leaves of the taker.
+struct AfterMeeting {
+    remaining: Lots,
+    stopped: bool,
 }
 
 impl Taker {
@@ -83,23 +101,41 @@ impl Taker {
             execution: Execution::new(order.side),
             fee: QuoteAtoms::ZERO,
             transit: Balance::ZERO,
+            interest: 0,
+            last_price: Ticks::ZERO,
             stopped: false,
         }
     }
 
     /// Lots filled.
-    pub(super) fn filled(&self) -> Result<Lots> {
-        self.execution.lots()
-    }
-
-    /// Whether every lot wanted was filled. Nothing may remain without that: self-trade prevention decrements, too.
-    pub(super) fn is_filled(&self) -> Result<bool> {
-        Ok(self.filled()? == self.wanted)
+    pub(super) const fn filled(&self) -> Lots {
+        self.execution.lots
     }
 
     /// Value of the fills.
-    pub(super) fn quote(&self) -> Result<QuoteAtoms> {
-        self.execution.close_quote.checked_add(self.execution.open_quote)
+    pub(super) const fn quote(&self) -> QuoteAtoms {
+        self.execution.quote
+    }
+
+    /// Whether every lot wanted was filled. Nothing may remain without that: self-trade prevention decrements, too.
+    pub(super) fn is_filled(&self) -> bool {
+        self.execution.lots == self.wanted
+    }
+
+    /// Takes note of a fill.
+    #[inline(always)]
+    fn add(&mut self, fill: &Fill, fee: QuoteAtoms) -> Result<()> {
+        let closing = fill.lots.min(self.closable);
+        self.closable = self.closable.checked_sub(closing)?;
+        self.execution.add(fill, closing)?;
+        self.remaining = self.remaining.checked_sub(fill.lots)?;
+        self.fee = self.fee.checked_add(fee)?;
+        self.last_price = fill.price;
+        Ok(())
+    }
+
+    const fn meeting(&self, best: NodeIndex) -> Meeting {
+        Meeting { policy: self.self_trade, best, taker: self.trader, remaining: self.remaining }
     }
 
     #[inline(always)]
@@ -129,11 +165,14 @@ impl Trading<'_> {
             }
             taker.steps_left = taker.steps_left.wrapping_sub(1);
             match self.classify(taker, best)? {
-                Step::Expired => self.drop_order(best.node, TradeEventKind::Expired, taker.trader).map(|_| ())?,
+                Step::Expired => self.drop_met(best.node, TradeEventKind::Expired, taker.trader)?,
                 Step::NothingToReduce => {
-                    self.drop_order(best.node, TradeEventKind::ReduceOnlyDropped, taker.trader).map(|_| ())?;
+                    self.drop_met(best.node, TradeEventKind::ReduceOnlyDropped, taker.trader)?;
                 }
-                Step::SelfTrade => self.prevent_self_trade(taker, best)?,
+                Step::SelfTrade => {
+                    let after = self.prevent_self_trade(&taker.meeting(best.node))?;
+                    (taker.remaining, taker.stopped) = (after.remaining, after.stopped);
+                }
                 Step::Fill(lots) => self.fill(taker, best, lots)?,
             }
         }
@@ -167,48 +206,65 @@ impl Trading<'_> {
     }
 
     /// Same owner on both sides: no trade takes place, whatever the policy.
-    fn prevent_self_trade(&mut self, taker: &mut Taker, best: IndexEntry) -> Result<()> {
+    #[inline(never)]
+    fn prevent_self_trade(&mut self, meeting: &Meeting) -> Result<AfterMeeting> {
         let kind = TradeEventKind::SelfTradePrevented;
-        match taker.self_trade {
-            SelfTrade::CancelMaker => self.drop_order(best.node, kind, taker.trader).map(|_| ())?,
-            SelfTrade::CancelTaker => taker.stopped = true,
+        let mut after = AfterMeeting { remaining: meeting.remaining, stopped: false };
+        match meeting.policy {
+            SelfTrade::CancelMaker => self.drop_met(meeting.best, kind, meeting.taker)?,
+            SelfTrade::CancelTaker => after.stopped = true,
             SelfTrade::CancelBoth => {
-                self.drop_order(best.node, kind, taker.trader).map(|_| ())?;
-                taker.stopped = true;
+                self.drop_met(meeting.best, kind, meeting.taker)?;
+                after.stopped = true;
             }
-            SelfTrade::Decrement => self.decrement(taker, best, kind)?,
+            SelfTrade::Decrement => after.remaining = self.decrement(meeting)?,
         }
-        Ok(())
+        Ok(after)
     }
 
-    fn decrement(&mut self, taker: &mut Taker, best: IndexEntry, kind: TradeEventKind) -> Result<()> {
-        let node = *self.market.node(best.node).ok_or(EngineError::Corrupt)?;
-        let lots = taker.remaining.min(node.lots);
-        taker.remaining = taker.remaining.checked_sub(lots)?;
+    /// Shrinks both orders by the smaller size; returns what the taker still wants.
+    fn decrement(&mut self, meeting: &Meeting) -> Result<Lots> {
+        let kind = TradeEventKind::SelfTradePrevented;
+        let tick_value = self.row()?.tick_value;
+        let node = *self.market.node(meeting.best).ok_or(EngineError::Corrupt)?;
+        let lots = meeting.remaining.min(node.lots);
+        let remaining = meeting.remaining.checked_sub(lots)?;
         if lots == node.lots {
-            return self.drop_order(best.node, kind, taker.trader).map(|_| ());
+            self.drop_met(meeting.best, kind, meeting.taker)?;
+            return Ok(remaining);
         }
-        let notional = node.price.notional(lots, taker.tick_value)?;
+        let notional = node.price.bounded_notional(lots, tick_value);
         position::release(self.ledger.position_mut(node.position)?, node.side(), lots, notional)?;
-        self.market.node_mut(best.node)?.lots = node.lots.checked_sub(lots)?;
+        self.market.node_mut(meeting.best)?.lots = node.lots.checked_sub(lots)?;
         let mut event = TradeEvent::new(kind, node.side());
         event.order = node.sequence;
         event.client_id = node.client_id;
         event.lots = lots;
         event.price = node.price;
         event.maker = self.ledger.position(node.position)?.trader;
-        event.taker = taker.trader;
-        self.market.record(self.now, event)
+        event.taker = meeting.taker;
+        self.market.record(self.now, event)?;
+        Ok(remaining)
+    }
+
+    /// Drops an order that a taker met and did not fill.
+    ///
+    /// WHY: out of line, since it is rare and would be copied into every branch of the loop.
+    #[inline(never)]
+    fn drop_met(&mut self, handle: NodeIndex, kind: TradeEventKind, taker: CellIndex) -> Result<()> {
+        self.drop_order(handle, kind, taker)
     }
 
     /// One fill: settles the maker, adds to the taker's execution, shrinks or removes the order, writes the record.
     #[inline(always)]
     fn fill(&mut self, taker: &mut Taker, best: IndexEntry, lots: Lots) -> Result<()> {
         let node = self.market.node_mut(best.node)?;
-        let (maker_position, price, maker_side) = (node.position, node.price, node.side());
-        let notional = price.notional(lots, taker.tick_value)?;
-        let fees = fee::of_fill(notional, taker.taker_fee, taker.maker_fee)?;
-        let mut event = TradeEvent::new(TradeEventKind::Filled, maker_side);
+        let (price, left) = (node.price, node.lots.checked_sub(lots)?);
+        node.lots = left;
+        let quote = price.bounded_notional(lots, taker.tick_value);
+        let fill = Fill { price, tick_value: taker.tick_value, lots, quote };
+        let fees = fee::of_fill(fill.quote, taker.taker_fee, taker.maker_fee)?;
+        let mut event = TradeEvent::new(TradeEventKind::Filled, taker.side.opposite());
         event.order = node.sequence;
         event.client_id = node.client_id;
         event.lots = lots;
@@ -216,60 +272,44 @@ impl Trading<'_> {
         event.taker = taker.trader;
         event.taker_fee = fees.taker.as_delta()?;
         event.maker_fee = fees.maker;
-
-        let left = node.lots.checked_sub(lots)?;
-        node.lots = left;
-        event.maker = self.settle_maker(taker, maker_position, maker_side, lots, price, notional, &fees)?;
+        event.maker = self.settle_maker(taker, best.node, &fill, fees.maker)?;
         // A reduce-only order whose owner has nothing left is dropped when it is met again.
         if left.is_zero() {
-            self.detach(best, maker_side)?;
+            self.market.remove_best(taker.side.opposite())?;
+            self.unlink(best.node)?;
         }
-        self.market.header.last_trade_price = price;
-        self.market.header.last_trade_time = self.now.unix_seconds;
         self.market.record(self.now, event)?;
-
-        let closing = lots.min(taker.closable);
-        taker.closable = taker.closable.checked_sub(closing)?;
-        taker.execution.add(lots, notional, closing, price, taker.tick_value)?;
-        taker.remaining = taker.remaining.checked_sub(lots)?;
-        taker.fee = taker.fee.checked_add(fees.taker)?;
-        Ok(())
+        taker.add(&fill, fees.taker)
     }
 
     /// Books a fill on the maker's position and cash; returns the maker's trader cell.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "inlined; a struct would only rename the locals of `fill`")]
-    fn settle_maker(
-        &mut self,
-        taker: &mut Taker,
-        position: CellIndex,
-        side: Side,
-        lots: Lots,
-        price: Ticks,
-        notional: QuoteAtoms,
-        fees: &FillFees,
-    ) -> Result<CellIndex> {
+    fn settle_maker(&mut self, taker: &mut Taker, node: NodeIndex, fill: &Fill, fee: QuoteDelta) -> Result<CellIndex> {
+        let side = taker.side.opposite();
+        let position = self.market.node(node).ok_or(EngineError::Corrupt)?.position;
         let (cell, trader) = position::with_trader(self.ledger.cells, position)?;
-        position::release(cell, side, lots, notional)?;
-        let mut execution = Execution::new(side);
-        execution.add(lots, notional, lots.min(cell.base.closable_by(side)), price, taker.tick_value)?;
-        let change = position::settle(cell, trader, &execution, &mut taker.transit)?;
-        position::charge(cell, trader, &mut self.ledger.header.fees, fees.maker)?;
-        let maker = cell.trader;
-        position::apply_interest(self.ledger.row_mut(self.market.header.index)?, change)?;
-        Ok(maker)
+        position::release(cell, side, fill.lots, fill.quote)?;
+        let execution = fill.execution(side, fill.lots.min(cell.base.closable_by(side)));
+        let interest = position::settle(cell, trader, &execution, &mut taker.transit)?;
+        position::charge(cell, trader, &mut self.ledger.header.fees, fee)?;
+        taker.interest = taker.interest.wrapping_add(interest);
+        Ok(cell.trader)
     }
 
-    /// Books all fills on the taker's position and cash, and its fees. Afterwards nothing is in transit.
+    /// Books all fills on the taker's position and cash, its fees, and the change of open interest. Afterwards nothing is
+    /// in transit.
     #[inline(always)]
     pub(super) fn settle_taker(&mut self, taker: &mut Taker) -> Result<()> {
-        if taker.execution.lots()?.is_zero() {
+        if taker.execution.lots.is_zero() {
             return Ok(());
         }
         let (cell, trader) = position::with_trader(self.ledger.cells, taker.position)?;
-        let change = position::settle(cell, trader, &taker.execution, &mut taker.transit)?;
+        let interest = position::settle(cell, trader, &taker.execution, &mut taker.transit)?;
         position::charge(cell, trader, &mut self.ledger.header.fees, taker.fee.as_delta()?)?;
-        position::apply_interest(self.ledger.row_mut(self.market.header.index)?, change)?;
+        let row = self.ledger.row_mut(self.market.header.index)?;
+        row.open_interest = row.open_interest.changed_by(taker.interest.wrapping_add(interest))?;
+        self.market.header.last_trade_price = taker.last_price;
+        self.market.header.last_trade_time = self.now.unix_seconds;
         if taker.transit.is_zero() { Ok(()) } else { Err(EngineError::Corrupt) }
     }
 }

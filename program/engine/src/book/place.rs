@@ -27,11 +27,20 @@ impl Trading<'_> {
     /// `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
     /// `OpenInterestTooLarge`, `BelowInitialMargin`.
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+        // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
+        match order.side {
+            Side::Bid => self.place(trader, &NewOrder { side: Side::Bid, ..*order }),
+            Side::Ask => self.place(trader, &NewOrder { side: Side::Ask, ..*order }),
+        }
+    }
+
+    #[inline(always)]
+    fn place(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
         self.check_order(order)?;
         let position = account::position_in(&mut self.ledger, trader, self.market.header.index)?;
         self.check_client_id(position, order.client_id)?;
         self.narrow_bounds(position)?;
-        let worst_before = position::worst_lots(self.ledger.position(position)?)?;
+        let worst_before = position::worst_lots(self.ledger.position(position)?);
         let before = if order.reduce_only { Some(self.initial_margin(trader)?) } else { None };
         let interest_before = self.row()?.open_interest;
         let mut taker = self.taker(trader, position, order)?;
@@ -40,7 +49,7 @@ impl Trading<'_> {
         let resting = self.rest_remainder(&taker, order)?;
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
-        Ok(Placed { filled: taker.filled()?, quote: taker.quote()?, fee: taker.fee, resting })
+        Ok(Placed { filled: taker.filled(), quote: taker.quote(), fee: taker.fee, resting })
     }
 
     #[inline(always)]
@@ -129,7 +138,7 @@ impl Trading<'_> {
     /// Rests what is left of an order that may rest, or says in the trail that it was dropped.
     #[inline(always)]
     fn rest_remainder(&mut self, taker: &Taker, order: &NewOrder) -> Result<Option<(NodeIndex, Sequence)>> {
-        if order.kind == OrderKind::FillOrKill && !taker.is_filled()? {
+        if order.kind == OrderKind::FillOrKill && !taker.is_filled() {
             return Err(EngineError::FillOrKillUnfilled);
         }
         if taker.remaining.is_zero() {
@@ -152,7 +161,7 @@ impl Trading<'_> {
     fn rest(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
         let key = IndexEntry::key_of(order.side, order.price);
         self.make_room(order.side, key)?;
-        let notional = order.price.notional(taker.remaining, taker.tick_value)?;
+        let notional = order.price.bounded_notional(taker.remaining, taker.tick_value);
         let position = self.ledger.position_mut(taker.position)?;
         if position.orders >= ORDERS_PER_POSITION_MAX {
             return Err(EngineError::OrdersTooMany);
@@ -196,10 +205,13 @@ impl Trading<'_> {
         if self.market.side_len(side) < crate::math::to_usize(self.market.header.side_capacity()) {
             return Ok(());
         }
+        self.evict(side, key)
+    }
+
+    #[inline(never)]
+    fn evict(&mut self, side: Side, key: u32) -> Result<()> {
         match self.market.worst(side) {
-            Some(worst) if worst.key < key => {
-                self.drop_order(worst.node, TradeEventKind::Evicted, CellIndex::NIL).map(|_| ())
-            }
+            Some(worst) if worst.key < key => self.drop_order(worst.node, TradeEventKind::Evicted, CellIndex::NIL),
             _ => Err(EngineError::BookFull),
         }
     }
@@ -209,7 +221,7 @@ impl Trading<'_> {
     #[inline(always)]
     fn check_limits(&self, position: CellIndex, worst_before: Lots, interest_before: Lots) -> Result<()> {
         let row = self.row()?;
-        let worst = position::worst_lots(self.ledger.position(position)?)?;
+        let worst = position::worst_lots(self.ledger.position(position)?);
         if worst > row.position_max && worst > worst_before {
             return Err(EngineError::PositionTooLarge);
         }
@@ -225,17 +237,19 @@ impl Trading<'_> {
     fn check_risk(&self, trader: CellIndex, before: Option<InitialMargin>) -> Result<()> {
         let after = self.initial_margin(trader)?;
         if let Some(before) = before {
-            return if after.is_met() || after.excess()? >= before.excess()? {
-                Ok(())
-            } else {
-                Err(EngineError::BelowInitialMargin)
-            };
+            return check_reduced(&before, &after);
         }
         if !after.validity.allows(Action::Place) {
             return Err(EngineError::PriceNotValidForAction);
         }
         if after.is_met() { Ok(()) } else { Err(EngineError::BelowInitialMargin) }
     }
+}
+
+/// A reduce-only order may leave the account below initial margin, but not further below than it was.
+#[inline(never)]
+fn check_reduced(before: &InitialMargin, after: &InitialMargin) -> Result<()> {
+    if after.is_met() || after.excess()? >= before.excess()? { Ok(()) } else { Err(EngineError::BelowInitialMargin) }
 }
 
 /// A buy may not be above the mark by more than the band, a sell not below it.

@@ -112,6 +112,16 @@ impl ListingParameters {
         self.sources.get(..usize::from(self.sources_len)).unwrap_or(&[])
     }
 
+    /// Whether padding is zero, and with it the tiers and sources not given.
+    pub fn is_padded(&self) -> bool {
+        let (tiers, sources) = (usize::from(self.tiers_len), usize::from(self.sources_len));
+        self.pad == [0; 5]
+            && self.tiers.iter().all(|tier| tier.pad == 0)
+            && self.tiers.iter().skip(tiers).all(|tier| *tier == TierParameters::zeroed())
+            && self.sources.iter().all(OracleSource::is_padded)
+            && self.sources.iter().skip(sources).all(|source| *source == OracleSource::zeroed())
+    }
+
     /// Proves the bounds and makes the market's row. Fails with `ListingParametersInvalid`, `ListingBoundExceeded`,
     /// `ListingFeesInvalid`, `ListingOracleInvalid` or `ListingTiersInvalid`.
     pub fn row(&self, market: Key, index: MarketIndex, mint_decimals: u8) -> Result<MarketRow> {

@@ -112,14 +112,14 @@ pub fn unrealised(row: &MarketRow, position: &PositionCell) -> Result<QuoteDelta
     if position.base.is_zero() {
         return Ok(position.quote.get());
     }
-    row.mark.value(position.base, row.tick_value)?.checked_add(position.quote.get())
+    row.mark.bounded_value(position.base, row.tick_value).checked_add(position.quote.get())
 }
 
 /// Initial requirement of one position with its resting orders.
 #[inline(always)]
 pub fn position_initial(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> {
-    let worst = position::worst_lots(position)?;
-    let required = tier(row, row.mark.notional(worst, row.tick_value)?)?;
+    let worst = position::worst_lots(position);
+    let required = tier(row, row.mark.bounded_notional(worst, row.tick_value))?;
     if position.orders == 0 {
         return Ok(required);
     }
@@ -127,14 +127,14 @@ pub fn position_initial(row: &MarketRow, position: &PositionCell) -> Result<Quot
     // Without asks the bound is zero, but so are the lots.
     let asks_through = row.mark.get().saturating_sub(position.ask_bound.get());
     required
-        .checked_add(Ticks::new(bids_through).notional(position.open_bid_lots, row.tick_value)?)?
-        .checked_add(Ticks::new(asks_through).notional(position.open_ask_lots, row.tick_value)?)
+        .checked_add(Ticks::new(bids_through).bounded_notional(position.open_bid_lots, row.tick_value))?
+        .checked_add(Ticks::new(asks_through).bounded_notional(position.open_ask_lots, row.tick_value))
 }
 
 /// Maintenance requirement of one position.
 #[inline(always)]
 pub fn position_maintenance(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> {
-    let notional = row.mark.notional(position.base.magnitude(), row.tick_value)?;
+    let notional = row.mark.bounded_notional(position.base.magnitude(), row.tick_value);
     // ROUND: up, so that no position goes without a requirement.
     tier(row, notional)?.ppm_ceil(row.maintenance)
 }
@@ -142,7 +142,8 @@ pub fn position_maintenance(row: &MarketRow, position: &PositionCell) -> Result<
 /// Piecewise-linear initial margin of a notional. Fails with `Corrupt` if no tier holds it.
 #[inline(always)]
 pub fn tier(row: &MarketRow, notional: QuoteAtoms) -> Result<QuoteAtoms> {
-    for tier in row.tiers() {
+    // The last tier in use ends at `u64::MAX`, so the unused ones behind it are never reached.
+    for tier in &row.tiers {
         if notional <= tier.notional_max {
             // ROUND: up, against the trader.
             return notional.ppm_ceil(tier.rate)?.checked_sub(tier.deduction);

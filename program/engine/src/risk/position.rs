@@ -4,74 +4,71 @@ use crate::{
     error::{EngineError, Result},
     math,
     money::{self, Balance},
-    state::{Cell, MarketRow, PositionCell, TraderCell},
-    units::{CellIndex, Lots, PositionLots, QuoteAtoms, QuoteDelta, Side, TickValue, Ticks},
+    state::{Cell, PositionCell, TraderCell},
+    units::{CellIndex, Lots, QuoteAtoms, QuoteDelta, Side, TickValue, Ticks},
 };
 
-/// Fills of one side, split into what closes the position and what opens it, so that both parts settle exactly.
+/// Fills of one side, with the part that closes the position apart, so that both parts settle exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Execution {
     /// Direction.
     pub side: Side,
-    /// Lots that reduce the position.
+    /// Lots filled.
+    pub lots: Lots,
+    /// Their value.
+    pub quote: QuoteAtoms,
+    /// Lots of these that reduce the position.
     pub close_lots: Lots,
-    /// Their value.
+    /// The value of those.
     pub close_quote: QuoteAtoms,
-    /// Lots that open or extend it.
-    pub open_lots: Lots,
-    /// Their value.
-    pub open_quote: QuoteAtoms,
-}
-
-/// Long lots of a position before and after a settlement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InterestChange {
-    before: Lots,
-    after: Lots,
 }
 
 impl Execution {
     /// Nothing yet.
     #[inline(always)]
     pub const fn new(side: Side) -> Self {
-        Self {
-            side,
-            close_lots: Lots::ZERO,
-            close_quote: QuoteAtoms::ZERO,
-            open_lots: Lots::ZERO,
-            open_quote: QuoteAtoms::ZERO,
-        }
+        Self { side, lots: Lots::ZERO, quote: QuoteAtoms::ZERO, close_lots: Lots::ZERO, close_quote: QuoteAtoms::ZERO }
     }
 
-    /// Adds a fill of `lots` worth `notional`, of which `closing` lots reduce the position. The split is exact: each
-    /// part is a whole number of lots at one price.
+    /// Adds a fill of `lots` at `price`, worth `quote`, of which `closing` lots reduce the position. The split is exact:
+    /// each part is a whole number of lots at one price.
     #[inline(always)]
-    pub fn add(
-        &mut self,
-        lots: Lots,
-        notional: QuoteAtoms,
-        closing: Lots,
-        price: Ticks,
-        tick_value: TickValue,
-    ) -> Result<()> {
-        let close_quote = if closing.is_zero() {
-            QuoteAtoms::ZERO
-        } else if closing == lots {
-            notional
-        } else {
-            price.notional(closing, tick_value)?
-        };
-        self.close_lots = self.close_lots.checked_add(closing)?;
+    pub fn add(&mut self, fill: &Fill, closing: Lots) -> Result<()> {
+        // BOUND: the lots add up to at most the order's.
+        self.lots = Lots::new(self.lots.get().wrapping_add(fill.lots.get()));
+        self.quote = self.quote.checked_add(fill.quote)?;
+        self.close_lots = Lots::new(self.close_lots.get().wrapping_add(closing.get()));
+        let close_quote = fill.price.bounded_notional(closing, fill.tick_value);
         self.close_quote = self.close_quote.checked_add(close_quote)?;
-        self.open_lots = self.open_lots.checked_add(lots.checked_sub(closing)?)?;
-        self.open_quote = self.open_quote.checked_add(notional.checked_sub(close_quote)?)?;
         Ok(())
     }
+}
 
-    /// All lots.
+/// One fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Price.
+    pub price: Ticks,
+    /// Quote atoms per lot per tick.
+    pub tick_value: TickValue,
+    /// Size.
+    pub lots: Lots,
+    /// Value.
+    pub quote: QuoteAtoms,
+}
+
+impl Fill {
+    /// As one side's execution, given how many of the lots close its position.
     #[inline(always)]
-    pub fn lots(&self) -> Result<Lots> {
-        self.close_lots.checked_add(self.open_lots)
+    pub const fn execution(&self, side: Side, closing: Lots) -> Execution {
+        // Zero lots have no value, so nothing is special about closing nothing.
+        Execution {
+            side,
+            lots: self.lots,
+            quote: self.quote,
+            close_lots: closing,
+            close_quote: self.price.bounded_notional(closing, self.tick_value),
+        }
     }
 }
 
@@ -136,7 +133,7 @@ fn open_of(position: &mut PositionCell, side: Side) -> (&mut Lots, &mut QuoteAto
 }
 
 /// Applies an execution: quote flows between the position and `transit`, the closed share of the position's quote
-/// moves to cash as realised profit or loss.
+/// moves to cash as realised profit or loss. Returns by how many lots the long part of the position changed.
 ///
 /// | | position.quote | transit | cash |
 /// |---|---|---|---|
@@ -151,11 +148,12 @@ pub fn settle(
     trader: &mut TraderCell,
     execution: &Execution,
     transit: &mut Balance,
-) -> Result<InterestChange> {
+) -> Result<i64> {
     let before = position.base;
+    let cost = position.quote;
+    flow(&mut position.quote, transit, execution.side, execution.quote)?;
     if !execution.close_lots.is_zero() {
-        let share = closed_share(position.quote, execution.close_lots, before.magnitude())?;
-        flow(&mut position.quote, transit, execution.side, execution.close_quote)?;
+        let share = closed_share(cost, execution.close_lots, before.magnitude())?;
         let received = match execution.side {
             Side::Bid => execution.close_quote.as_delta()?.negated()?,
             Side::Ask => execution.close_quote.as_delta()?,
@@ -164,11 +162,9 @@ pub fn settle(
         money::post_signed(&mut position.quote, &mut trader.cash, realised)?;
         position.realised = position.realised.checked_add(realised)?;
     }
-    if !execution.open_lots.is_zero() {
-        flow(&mut position.quote, transit, execution.side, execution.open_quote)?;
-    }
-    position.base = before.checked_add(execution.lots()?.signed(execution.side)?)?;
-    Ok(InterestChange { before: before.long(), after: position.base.long() })
+    position.base = before.checked_add(execution.lots.signed(execution.side)?)?;
+    // BOUND: both are below 2^63.
+    Ok(position.base.long().get().wrapping_sub(before.long().get()).cast_signed())
 }
 
 /// A buyer's quote flows into transit, a seller's out of it.
@@ -196,23 +192,14 @@ pub fn charge(position: &mut PositionCell, trader: &mut TraderCell, fees: &mut B
     Ok(())
 }
 
-/// Keeps open interest equal to the sum of long positions (P2).
-#[inline(always)]
-pub fn apply_interest(row: &mut MarketRow, change: InterestChange) -> Result<()> {
-    row.open_interest = row.open_interest.checked_add(change.after)?.checked_sub(change.before)?;
-    Ok(())
-}
-
 /// Largest absolute position that the resting orders can lead to.
+///
+/// BOUND: a listing proves `position_max < 2^62`, and neither a position nor its open lots on a side exceed twice that,
+/// so nothing here can overflow. The larger of the two is never negative, since they add up to at least zero.
 #[inline(always)]
-pub fn worst_lots(position: &PositionCell) -> Result<Lots> {
-    let if_bids_fill = position.base.checked_add(position.open_bid_lots.signed(Side::Bid)?)?;
-    let if_asks_fill = position.base.checked_add(position.open_ask_lots.signed(Side::Ask)?)?;
-    Ok(larger(if_bids_fill, if_asks_fill))
-}
-
-#[inline(always)]
-fn larger(a: PositionLots, b: PositionLots) -> Lots {
-    let (a, b) = (a.magnitude(), b.magnitude());
-    if a > b { a } else { b }
+pub fn worst_lots(position: &PositionCell) -> Lots {
+    let base = position.base.get();
+    let if_bids_fill = base.wrapping_add(position.open_bid_lots.get().cast_signed());
+    let if_asks_fill = position.open_ask_lots.get().cast_signed().wrapping_sub(base);
+    Lots::new(if if_bids_fill > if_asks_fill { if_bids_fill } else { if_asks_fill }.cast_unsigned())
 }

@@ -126,6 +126,12 @@ impl TradeEvent {
         }
     }
 
+    /// An event that `taker` brought about, or nobody if nil.
+    #[inline(always)]
+    pub fn of(kind: TradeEventKind, side: Side, taker: CellIndex) -> Self {
+        Self { taker, ..Self::new(kind, side) }
+    }
+
     /// What it records; `None` in an unwritten slot.
     pub const fn kind(&self) -> Option<TradeEventKind> {
         Some(match self.kind {

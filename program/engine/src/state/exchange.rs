@@ -100,6 +100,11 @@ impl OracleSource {
         Self { kind: 3, samples_min, account, feed, queue, ..Self::zeroed() }
     }
 
+    /// Whether padding is zero.
+    pub fn is_padded(&self) -> bool {
+        self.pad == [0; 6]
+    }
+
     /// Whether the identity is complete and of a known kind.
     pub fn is_valid(&self) -> bool {
         match SourceKind::from_byte(self.kind) {

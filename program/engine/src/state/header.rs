@@ -68,6 +68,22 @@ impl Key {
         bytemuck::cast_ref(&self.0)
     }
 
+    /// Whether these bytes are this key. Compares in place, without a copy.
+    #[inline(always)]
+    pub fn matches(&self, bytes: &[u8; 32]) -> bool {
+        let [a, b, c, d] = self.0;
+        let (words, _) = bytes.as_chunks::<8>();
+        match words {
+            [e, f, g, h] => {
+                a == u64::from_le_bytes(*e)
+                    && b == u64::from_le_bytes(*f)
+                    && c == u64::from_le_bytes(*g)
+                    && d == u64::from_le_bytes(*h)
+            }
+            _ => false,
+        }
+    }
+
     /// First eight bytes: a cheap filter before the full comparison.
     #[inline(always)]
     pub const fn tag(&self) -> u64 {

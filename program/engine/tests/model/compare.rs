@@ -82,13 +82,7 @@ fn account(model: &Model, view: &LedgerView<'_>, id: usize, trader: &Trader) -> 
     Ok(())
 }
 
-fn position(
-    model: &Model,
-    found: &PositionCell,
-    id: usize,
-    index: usize,
-    expected: &Position,
-) -> Result<(), String> {
+fn position(model: &Model, found: &PositionCell, id: usize, index: usize, expected: &Position) -> Result<(), String> {
     let market = &model.markets[index];
     same("base", i128::from(found.base.get()), expected.base)?;
     same("quote", i128::from(found.quote.get().get()), expected.quote)?;

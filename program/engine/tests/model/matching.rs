@@ -132,16 +132,8 @@ impl Model {
         if wanted == 0 {
             return Err(EngineError::ReduceOnlyNothingToReduce);
         }
-        let mut taker = Taker {
-            trader,
-            market,
-            wanted,
-            remaining: wanted,
-            closed: (0, 0),
-            opened: (0, 0),
-            fee: 0,
-            stopped: false,
-        };
+        let mut taker =
+            Taker { trader, market, wanted, remaining: wanted, closed: (0, 0), opened: (0, 0), fee: 0, stopped: false };
         self.match_taker(&mut taker, order)?;
         self.settle(trader, market, order.side, taker.closed, taker.opened);
         self.charge(trader, market, taker.fee);
@@ -223,8 +215,7 @@ impl Model {
         let price = best.price;
         let worth = |lots| price * lots;
         let tick_value = self.markets[market].terms.tick_value;
-        let parts =
-            ((closing, worth(closing) * tick_value), (lots - closing, worth(lots - closing) * tick_value));
+        let parts = ((closing, worth(closing) * tick_value), (lots - closing, worth(lots - closing) * tick_value));
         self.settle(best.trader, market, best.side, parts.0, parts.1);
         self.charge(best.trader, market, maker_fee);
         // The taker's fills add up and settle at the end.

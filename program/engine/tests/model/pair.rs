@@ -203,12 +203,7 @@ impl Pair {
         Ok(did(model, Did::Opened))
     }
 
-    fn place(
-        &mut self,
-        trader: Option<usize>,
-        market: usize,
-        order: &NewOrder,
-    ) -> std::result::Result<Did, String> {
+    fn place(&mut self, trader: Option<usize>, market: usize, order: &NewOrder) -> std::result::Result<Did, String> {
         let cell = trader.map_or(CellIndex::NIL, |trader| self.cell(trader));
         let engine = self.world.place(market, cell, order);
         let described = engine.map(|placed| super::Outcome {

@@ -4,5 +4,4 @@ pub mod listing;
 pub mod random;
 pub mod world;
 
-pub use random::Random;
 pub use world::World;

@@ -99,8 +99,8 @@ impl World {
         MarketView::load(bytemuck::cast_slice(&self.markets[market])).unwrap()
     }
 
-    pub fn markets(&self) -> usize {
-        self.markets.len()
+    pub fn market_bytes(&mut self, market: usize) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.markets[market])
     }
 
     /// All account bytes: the ledger first, then the markets.

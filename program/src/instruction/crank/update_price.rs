@@ -50,10 +50,10 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let [exchange, ledger, sources @ ..] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
-    let ledger_key = key_of(ledger.address());
+    let ledger_address = *ledger.address();
     let exchange = own(exchange, context.program_id)?;
     let exchange = Exchange::load(&exchange).map_err(engine)?;
-    if exchange.ledger != ledger_key {
+    if !exchange.ledger.matches(ledger_address.as_array()) {
         return Err(Refusal::WrongLedger.into());
     }
     let mut bytes = own_mut(ledger, context.program_id)?;

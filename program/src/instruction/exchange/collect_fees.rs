@@ -46,13 +46,13 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let admin = signer(admin)?;
     {
         let exchange = own(exchange, context.program_id)?;
-        check_admin(Exchange::load(&exchange).map_err(engine)?, &admin, ledger_account)?;
+        check_admin(Exchange::load(&exchange).map_err(engine)?, admin, ledger_account)?;
     }
     let ledger_address = *ledger_account.address();
     let mut ledger = own_mut(ledger_account, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
     let receiver = token::check_movement(ledger.header, vault, target, token_program)?;
-    if receiver.owner != admin {
+    if !receiver.owner.matches(admin.as_array()) {
         return Err(Refusal::WrongTokenOwner.into());
     }
     account::collect_fees(&mut ledger, now()?, arguments.atoms).map_err(engine)?;

@@ -69,11 +69,11 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let [admin, exchange, ledger, vault, mint, authority, system] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
-    let admin_key = signer(admin)?;
+    let admin_key = key_of(signer(admin)?);
     writable(admin)?;
     writable(exchange)?;
     distinct(exchange, ledger)?;
-    if key_of(system.address()) != key_of(&pinocchio_system::ID) {
+    if system.address() != &pinocchio_system::ID {
         return Err(Refusal::WrongSystemProgram.into());
     }
     let id = arguments.id.to_le_bytes();

@@ -11,7 +11,7 @@
 
 use super::check_admin;
 use crate::{
-    account::{key_of, own, own_mut, resize, signer, writable},
+    account::{own, own_mut, resize, signer, writable},
     error::{Refusal, engine},
     instruction::{Context, expect, now},
 };
@@ -57,14 +57,14 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let [admin, exchange, ledger, system] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
-    let admin_key = signer(admin)?;
+    let admin_address = signer(admin)?;
     writable(admin)?;
-    if key_of(system.address()) != key_of(&pinocchio_system::ID) {
+    if system.address() != &pinocchio_system::ID {
         return Err(Refusal::WrongSystemProgram.into());
     }
     {
         let exchange = own(exchange, context.program_id)?;
-        check_admin(Exchange::load(&exchange).map_err(engine)?, &admin_key, ledger)?;
+        check_admin(Exchange::load(&exchange).map_err(engine)?, admin_address, ledger)?;
     }
     // The ledger must be sound before it grows.
     Ledger::load(&mut own_mut(ledger, context.program_id)?).map_err(engine)?;

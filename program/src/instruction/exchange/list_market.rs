@@ -10,14 +10,14 @@
 //!
 //! Arguments: [`ListingParameters`], 632 bytes.
 //!
-//! Fails with `NotAuthorized`, `WrongLedger`, `MarketsFull`, `CapacityInvalid`, `AccountNotBlank`, the listing errors
-//! and the account errors.
+//! Fails with `FieldInvalid` unless padding, unused tiers and unused sources are zero, with `NotAuthorized`,
+//! `WrongLedger`, `MarketsFull`, `CapacityInvalid`, `AccountNotBlank`, the listing errors and the account errors.
 
 use super::check_admin;
 use crate::{
     account::{key_of, own_mut, signer},
     error::{Refusal, engine},
-    instruction::{Context, now},
+    instruction::{Context, expect, now},
 };
 use pinocchio::ProgramResult;
 use quantdesk_engine::{
@@ -30,13 +30,14 @@ use quantdesk_engine::{
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
     context.expect_no_trader()?;
     let parameters: ListingParameters = context.arguments()?;
+    expect(parameters.is_padded())?;
     let [admin, exchange, ledger, market] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
     let admin = signer(admin)?;
     let mut exchange = own_mut(exchange, context.program_id)?;
     let exchange = Exchange::load_mut(&mut exchange).map_err(engine)?;
-    check_admin(exchange, &admin, ledger)?;
+    check_admin(exchange, admin, ledger)?;
     let (ledger_key, market_key) = (key_of(ledger.address()), key_of(market.address()));
     let mut ledger = own_mut(ledger, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;

@@ -5,15 +5,15 @@ pub mod create_exchange;
 pub mod grow_ledger;
 pub mod list_market;
 
-use crate::{account::key_of, error::Refusal};
-use pinocchio::{AccountView, error::ProgramError};
-use quantdesk_engine::state::{Exchange, Key};
+use crate::error::Refusal;
+use pinocchio::{AccountView, Address, error::ProgramError};
+use quantdesk_engine::state::Exchange;
 
 /// Fails with `NotAuthorized` unless `signer` is the exchange's admin, or with `WrongLedger` if the exchange's ledger is
 /// another one.
-fn check_admin(exchange: &Exchange, signer: &Key, ledger: &AccountView) -> Result<(), ProgramError> {
-    if exchange.admin != *signer {
+fn check_admin(exchange: &Exchange, signer: &Address, ledger: &AccountView) -> Result<(), ProgramError> {
+    if !exchange.admin.matches(signer.as_array()) {
         return Err(Refusal::NotAuthorized.into());
     }
-    if exchange.ledger == key_of(ledger.address()) { Ok(()) } else { Err(Refusal::WrongLedger.into()) }
+    if exchange.ledger.matches(ledger.address().as_array()) { Ok(()) } else { Err(Refusal::WrongLedger.into()) }
 }

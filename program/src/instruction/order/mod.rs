@@ -6,7 +6,7 @@ pub mod place_order;
 
 use super::{Context, now, tradable_trader};
 use crate::{
-    account::{key_of, own_mut, signer},
+    account::{own_mut, signer},
     error::{Refusal, engine},
 };
 use pinocchio::error::ProgramError;
@@ -31,15 +31,15 @@ pub fn trade<T>(
         return Err(Refusal::AccountsCount.into());
     };
     let authority = signer(authority)?;
-    let ledger_key = key_of(ledger.address());
+    let ledger_address = *ledger.address();
     let mut market = own_mut(market, context.program_id)?;
     let mut ledger = own_mut(ledger, context.program_id)?;
     let market = Market::load(&mut market).map_err(engine)?;
     let ledger = Ledger::load(&mut ledger).map_err(engine)?;
-    if market.header.ledger != ledger_key {
+    if !market.header.ledger.matches(ledger_address.as_array()) {
         return Err(Refusal::WrongLedger.into());
     }
-    let trader = tradable_trader(&ledger, context.head.trader, generation, &authority)?;
+    let trader = tradable_trader(&ledger, context.head.trader, generation, authority)?;
     let mut trading = Trading { market, ledger, now: now()? };
     act(&mut trading, trader).map_err(engine)
 }

@@ -43,6 +43,6 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let owner = signer(owner)?;
     let mut ledger = own_mut(ledger, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
-    let trader = owned_trader(&ledger, context.head.trader, arguments.generation, &owner)?;
+    let trader = owned_trader(&ledger, context.head.trader, arguments.generation, owner)?;
     account::close_trader(&mut ledger, now()?, trader).map_err(engine)
 }

@@ -27,10 +27,10 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let [owner, ledger, source, vault, token_program] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
-    let owner_key = signer(owner)?;
+    let owner_address = signer(owner)?;
     let mut ledger = own_mut(ledger, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
-    let trader = owned_trader(&ledger, context.head.trader, arguments.generation, &owner_key)?;
+    let trader = owned_trader(&ledger, context.head.trader, arguments.generation, owner_address)?;
     token::check_movement(ledger.header, vault, source, token_program)?;
     account::deposit(&mut ledger, now()?, trader, arguments.atoms).map_err(engine)?;
     token::deposit(source, vault, owner, arguments.atoms.get())

@@ -7,7 +7,7 @@
 //! Fails with `LedgerFull`, `FieldInvalid` and the account errors.
 
 use crate::{
-    account::{own_mut, signer},
+    account::{key_of, own_mut, signer},
     error::{Refusal, engine},
     instruction::{Context, expect, now},
 };
@@ -41,7 +41,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let [owner, ledger] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
-    let owner = signer(owner)?;
+    let owner = key_of(signer(owner)?);
     let mut ledger = own_mut(ledger, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
     account::open_trader(&mut ledger, now()?, owner, arguments.sub_account).map(|_| ()).map_err(engine)

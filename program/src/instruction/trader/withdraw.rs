@@ -32,9 +32,9 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let ledger_address = *ledger_account.address();
     let mut ledger = own_mut(ledger_account, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
-    let trader = owned_trader(&ledger, context.head.trader, arguments.generation, &owner)?;
+    let trader = owned_trader(&ledger, context.head.trader, arguments.generation, owner)?;
     let receiver = token::check_movement(ledger.header, vault, target, token_program)?;
-    if receiver.owner != owner {
+    if !receiver.owner.matches(owner.as_array()) {
         return Err(Refusal::WrongTokenOwner.into());
     }
     account::withdraw(&mut ledger, now()?, trader, arguments.atoms).map_err(engine)?;

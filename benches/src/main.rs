@@ -1,0 +1,2 @@
+//! `benches/run`.
+fn main() {}

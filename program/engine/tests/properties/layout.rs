@@ -1,0 +1,215 @@
+//! Account bytes: creating, loading, growing, and every way they can be refused.
+
+use crate::support::{World, listing, world::key};
+use bytemuck::Zeroable;
+use quantdesk_engine::{
+    EngineError, MarketIndex, Result,
+    state::{
+        Exchange, Key, Ledger, LedgerView, Market, MarketView, OracleSource,
+        exchange::EXCHANGE_DISCRIMINATOR,
+        header::AccountHeader,
+        ledger::{ACCOUNT_SIZE_MAX, LedgerIdentity, ledger_size},
+        market::{SIDE_CAPACITY_MAX, market_size},
+    },
+};
+
+fn identity() -> LedgerIdentity {
+    LedgerIdentity { exchange: key(1), vault: key(2), mint: key(3), mint_decimals: 6, vault_bump: 254 }
+}
+
+fn create_ledger(bytes: &mut [u8], events: u32) -> Result<()> {
+    Ledger::create(bytes, &identity(), events).map(|_| ())
+}
+
+fn create_market(bytes: &mut [u8], side: u32, events: u32) -> Result<()> {
+    Market::create(bytes, key(1), MarketIndex::new(0), side, events).map(|_| ())
+}
+
+/// Aligned bytes of any length, blank.
+struct Bytes(Vec<u64>, usize);
+
+impl Bytes {
+    fn new(len: usize) -> Self {
+        Self(vec![0; len.div_ceil(8)], len)
+    }
+
+    fn get(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.0)[..self.1]
+    }
+}
+
+#[test]
+fn a_ledger_takes_whole_cells_and_a_power_of_two_of_records() {
+    for (extra, events, expected) in [
+        (0, 16, Ok(())),
+        (1, 16, Err(EngineError::CapacityInvalid)),
+        (127, 16, Err(EngineError::CapacityInvalid)),
+        (-128, 16, Err(EngineError::CapacityInvalid)),
+        (0, 12, Err(EngineError::CapacityInvalid)),
+        (0, 0, Err(EngineError::CapacityInvalid)),
+    ] {
+        let len = ledger_size(events, 1).checked_add_signed(extra).unwrap();
+        assert_eq!(create_ledger(Bytes::new(len).get(), events), expected, "{extra} bytes more, {events} records");
+    }
+    for (cells, expected) in [(81_780, Ok(())), (81_781, Err(EngineError::CapacityInvalid))] {
+        let len = ledger_size(16, cells);
+        assert_eq!(len <= ACCOUNT_SIZE_MAX, expected.is_ok());
+        assert_eq!(create_ledger(Bytes::new(len).get(), 16), expected, "{len} bytes");
+    }
+    assert_eq!(create_ledger(&mut [], 16), Err(EngineError::CapacityInvalid));
+}
+
+#[test]
+fn a_market_is_exactly_as_long_as_its_capacities_say() {
+    let len = market_size(4, 8);
+    assert_eq!(create_market(Bytes::new(len).get(), 4, 8), Ok(()));
+    for (len, side, events) in [
+        (len - 8, 4, 8),
+        (len + 8, 4, 8),
+        (market_size(0, 8), 0, 8),
+        (market_size(4, 6), 4, 6),
+        (market_size(4, 0), 4, 0),
+        (market_size(SIDE_CAPACITY_MAX + 1, 8), SIDE_CAPACITY_MAX + 1, 8),
+    ] {
+        let refused = create_market(Bytes::new(len).get(), side, events);
+        assert_eq!(refused, Err(EngineError::CapacityInvalid), "{len} bytes, {side} a side, {events} records");
+    }
+}
+
+#[test]
+fn an_account_in_use_is_not_created_again() {
+    let mut ledger = Bytes::new(ledger_size(16, 2));
+    assert_eq!(create_ledger(ledger.get(), 16), Ok(()));
+    assert_eq!(create_ledger(ledger.get(), 16), Err(EngineError::AccountNotBlank));
+    let mut market = Bytes::new(market_size(4, 8));
+    assert_eq!(create_market(market.get(), 4, 8), Ok(()));
+    assert_eq!(create_market(market.get(), 4, 8), Err(EngineError::AccountNotBlank));
+}
+
+/// What loading says about these bytes: as a ledger and as a market, to write and to read.
+fn loads(bytes: &mut Bytes) -> [Option<EngineError>; 4] {
+    [
+        Ledger::load(bytes.get()).err(),
+        LedgerView::load(bytes.get()).err(),
+        Market::load(bytes.get()).err(),
+        MarketView::load(bytes.get()).err(),
+    ]
+}
+
+#[test]
+fn an_account_of_another_type_version_or_length_is_not_loaded() {
+    let (size, kind, version) =
+        (Some(EngineError::AccountSize), Some(EngineError::AccountType), Some(EngineError::AccountVersion));
+    let mut ledger = Bytes::new(ledger_size(16, 2));
+    assert_eq!(loads(&mut ledger), [kind; 4], "blank");
+    create_ledger(ledger.get(), 16).unwrap();
+    assert_eq!(loads(&mut ledger), [None, None, kind, kind]);
+    ledger.1 -= 8;
+    assert_eq!(loads(&mut ledger)[..2], [size; 2], "too short");
+    ledger.1 = 100;
+    assert_eq!(loads(&mut ledger)[..2], [size; 2], "shorter than the header");
+    ledger.0.push(0);
+    ledger.1 = ledger.0.len() * 8;
+    assert_eq!(loads(&mut ledger)[..2], [size; 2], "too long");
+    ledger.0.pop();
+    ledger.1 = ledger.0.len() * 8;
+    ledger.get()[8] = 2;
+    assert_eq!(loads(&mut ledger), [version, version, kind, kind]);
+
+    let mut market = Bytes::new(market_size(4, 8));
+    create_market(market.get(), 4, 8).unwrap();
+    assert_eq!(loads(&mut market), [kind, kind, None, None]);
+    market.1 -= 8;
+    assert_eq!(loads(&mut market)[2..], [size; 2]);
+    market.1 += 8;
+    market.get()[8] = 0;
+    assert_eq!(loads(&mut market)[2..], [version; 2]);
+}
+
+#[test]
+fn misaligned_bytes_are_refused() {
+    let mut ledger = Bytes::new(ledger_size(16, 2) + 8);
+    let len = ledger.1;
+    assert_eq!(Ledger::load(&mut ledger.get()[1..len - 7]).err(), Some(EngineError::AccountSize));
+    assert_eq!(LedgerView::load(&ledger.get()[1..len - 7]).err(), Some(EngineError::AccountSize));
+}
+
+#[test]
+fn a_ledger_grows_by_whole_cells_that_can_then_be_used() {
+    let mut world = World::new(&[listing::usual()], 1);
+    world.open(1, 0).unwrap();
+    assert_eq!(world.open(2, 0), Err(EngineError::LedgerFull));
+    assert_eq!(world.grow(0), Err(EngineError::CapacityInvalid));
+    world.grow(2).unwrap();
+    assert_eq!(world.view().header.cells.capacity(), 3);
+    world.open(2, 0).unwrap();
+    world.open(3, 0).unwrap();
+    assert_eq!(world.open(4, 0), Err(EngineError::LedgerFull));
+    assert_eq!(world.check(), Ok(()));
+
+    let mut bytes = Bytes::new(ledger_size(16, 1));
+    create_ledger(bytes.get(), 16).unwrap();
+    bytes.0.push(0);
+    bytes.1 += 8;
+    assert_eq!(Ledger::grow(bytes.get()).err(), Some(EngineError::CapacityInvalid), "a part of a cell");
+}
+
+fn exchange() -> Box<Exchange> {
+    let mut exchange = Box::new(Exchange::zeroed());
+    exchange.header = AccountHeader::new(EXCHANGE_DISCRIMINATOR, 1);
+    exchange.clear_sources();
+    exchange
+}
+
+#[test]
+fn an_exchange_is_loaded_only_whole() {
+    let exchange = exchange();
+    let mut words: Vec<u64> = bytemuck::cast_slice(core::slice::from_ref(&*exchange)).to_vec();
+    assert!(Exchange::load(bytemuck::cast_slice(&words)).is_ok());
+    assert!(Exchange::load_mut(bytemuck::cast_slice_mut(&mut words)).is_ok());
+    words.push(0);
+    assert_eq!(Exchange::load(bytemuck::cast_slice(&words)).err(), Some(EngineError::AccountSize));
+    words.truncate(words.len() - 2);
+    assert_eq!(Exchange::load(bytemuck::cast_slice(&words)).err(), Some(EngineError::AccountSize));
+    words.push(0);
+    words[0] = 1;
+    assert_eq!(Exchange::load_mut(bytemuck::cast_slice_mut(&mut words)).err(), Some(EngineError::AccountType));
+}
+
+#[test]
+fn sources_are_complete_distinct_and_found_by_market_and_place() {
+    let (pyth, other) = (OracleSource::pyth(key(1)), OracleSource::switchboard(key(2), key(3), key(4), 3));
+    let market = MarketIndex::new(5);
+    let mut exchange = exchange();
+    assert_eq!(exchange.set_sources(market, &[pyth, other]), Ok(()));
+    assert_eq!(exchange.source(market, 0), Some(&pyth));
+    assert_eq!(exchange.source(market, 1), Some(&other));
+    assert_eq!(exchange.source(market, 2), None);
+    assert_eq!(exchange.source(MarketIndex::new(0), 0), None);
+    assert_eq!(exchange.source(MarketIndex::new(32), 0), None);
+
+    let refused = Err(EngineError::ListingOracleInvalid);
+    let changed = |mut source: OracleSource, change: fn(&mut OracleSource)| {
+        change(&mut source);
+        source
+    };
+    let unknown = changed(pyth, |source| source.kind = 9);
+    let incomplete = changed(other, |source| source.queue = Key::ZERO);
+    let unsampled = changed(other, |source| source.samples_min = 0);
+    let overfull = changed(pyth, |source| source.account = key(9));
+    for sources in [&[][..], &[pyth, pyth], &[unknown], &[incomplete], &[unsampled], &[overfull], &[pyth; 5]] {
+        assert_eq!(exchange.set_sources(market, sources), refused);
+    }
+    assert_eq!(exchange.set_sources(MarketIndex::new(32), &[pyth]), refused);
+}
+
+#[test]
+fn an_exchange_holds_sixty_four_sources() {
+    let mut exchange = exchange();
+    for market in 0..16 {
+        let sources: Vec<_> = (1..=4).map(|number| OracleSource::pyth(key(market * 4 + number))).collect();
+        assert_eq!(exchange.set_sources(MarketIndex::new(market as u16), &sources), Ok(()));
+    }
+    let one_more = [OracleSource::pyth(key(99))];
+    assert_eq!(exchange.set_sources(MarketIndex::new(16), &one_more), Err(EngineError::ListingOracleInvalid));
+}

@@ -1,0 +1,217 @@
+//! Margin: the tier function, R7 and R8.
+
+use crate::{
+    cases,
+    support::{listing, listing::DECIMALS, world::key},
+};
+use num_bigint::BigInt;
+use proptest::prelude::*;
+use quantdesk_engine::{
+    CellIndex, FundingIndex, Lots, MarketIndex, PositionLots, Ppm, QuoteAtoms, Side, Ticks,
+    risk::{
+        listing::{ListingParameters, TierParameters},
+        margin, position,
+    },
+    state::{MarketRow, PositionCell},
+};
+
+const MILLION: u64 = 1_000_000;
+
+/// Up to six tiers with rising bounds and rates: `(notional_max, rate)`.
+fn tiers() -> impl Strategy<Value = Vec<(u64, u32)>> {
+    let bounds =
+        prop::collection::btree_set((1u64..1 << 40, 0u32..30).prop_map(|(n, shift)| (n >> shift).max(1)), 0..6);
+    let rates = prop::collection::btree_set(5_000u32..=1_000_000, 6);
+    (bounds, rates).prop_map(|(bounds, rates)| bounds.into_iter().chain([u64::MAX]).zip(rates).collect())
+}
+
+fn listing_with(tiers: &[(u64, u32)], maintenance: u32) -> ListingParameters {
+    let mut listing = listing::usual();
+    listing.taker_fee = Ppm::ZERO;
+    listing.maker_fee = quantdesk_engine::SignedPpm::ZERO;
+    listing.maintenance = Ppm::new(maintenance);
+    listing.tiers_len = tiers.len() as u8;
+    for (place, (notional_max, rate)) in listing.tiers.iter_mut().zip(tiers) {
+        *place = TierParameters::new(QuoteAtoms::new(*notional_max), Ppm::new(*rate));
+    }
+    listing
+}
+
+fn row_of(listing: &ListingParameters) -> MarketRow {
+    listing.row(key(1), MarketIndex::new(0), DECIMALS).unwrap()
+}
+
+fn tier(row: &MarketRow, notional: u64) -> u64 {
+    margin::tier(row, QuoteAtoms::new(notional)).unwrap().get()
+}
+
+/// The true curve × 10^6: every part of the notional at the rate of the tier it lies in.
+fn curve(tiers: &[(u64, u32)], notional: u64) -> BigInt {
+    let mut below = 0;
+    let mut sum = BigInt::from(0);
+    for (notional_max, rate) in tiers {
+        let upper = notional.min(*notional_max);
+        sum += BigInt::from(upper.saturating_sub(below)) * rate;
+        below = *notional_max;
+    }
+    sum
+}
+
+/// A position of `base` lots that cost what it is worth at `entry`, with resting orders.
+fn position(row: &MarketRow, base: i64, entry: u32, orders: &[(bool, u32, u64)]) -> PositionCell {
+    let nowhere = CellIndex::NIL;
+    let mut cell = PositionCell::new(MarketIndex::new(0), nowhere, nowhere, FundingIndex::ZERO);
+    cell.base = PositionLots::new(base);
+    cell.quote = bytemuck::cast(-base * i64::from(entry) * i64::from(row.tick_value.get()));
+    for (bid, price, lots) in orders {
+        let side = if *bid { Side::Bid } else { Side::Ask };
+        rest(row, &mut cell, side, *price, *lots);
+    }
+    cell
+}
+
+/// What the book does to a position when an order rests.
+fn rest(row: &MarketRow, cell: &mut PositionCell, side: Side, price: u32, lots: u64) {
+    let notional = Ticks::new(price).notional(Lots::new(lots), row.tick_value).unwrap();
+    position::reserve(cell, side, Lots::new(lots), notional).unwrap();
+    position::cover(cell, side, Ticks::new(price));
+}
+
+fn excess_of_initial(row: &MarketRow, cell: &PositionCell) -> i128 {
+    let equity = margin::unrealised(row, cell).unwrap().get();
+    i128::from(equity) - i128::from(margin::position_initial(row, cell).unwrap().get())
+}
+
+fn excess_of_maintenance(row: &MarketRow, cell: &PositionCell) -> i128 {
+    let equity = margin::unrealised(row, cell).unwrap().get();
+    i128::from(equity) - i128::from(margin::position_maintenance(row, cell).unwrap().get())
+}
+
+fn orders() -> impl Strategy<Value = Vec<(bool, u32, u64)>> {
+    prop::collection::vec((any::<bool>(), 1u32..2_000, 1u64..1_000), 0..6)
+}
+
+proptest! {
+    #![proptest_config(cases(1_000))]
+
+    /// Continuous and convex, because the true curve is and the rounding stays below one atom plus one a boundary.
+    #[test]
+    fn the_tier_function_is_the_true_curve_rounded_up(tiers in tiers(), notional in any::<u64>(), shift in 0u32..64) {
+        let row = row_of(&listing_with(&tiers, 500_000));
+        let bounds: Vec<u64> = tiers.iter().map(|(notional_max, _)| *notional_max).collect();
+        let near = bounds.iter().flat_map(|bound| [bound.saturating_sub(1), *bound, bound.saturating_add(1)]);
+        for notional in near.chain([notional >> shift]).filter(|notional| *notional <= 1 << 62) {
+            let exact = curve(&tiers, notional);
+            let boundaries = bounds.iter().filter(|bound| **bound < notional).count();
+            let rounded = BigInt::from(tier(&row, notional)) * MILLION;
+            prop_assert!(rounded >= exact, "never below the curve at {}", notional);
+            prop_assert!(rounded < exact + (1 + boundaries as u64) * MILLION, "never an atom above it at {}", notional);
+        }
+    }
+
+    #[test]
+    fn the_tier_function_never_falls(tiers in tiers(), a in 0u64..1 << 42, b in 0u64..1 << 42, shift in 0u32..42) {
+        let row = row_of(&listing_with(&tiers, 500_000));
+        let (a, b) = (a >> shift, b >> shift);
+        prop_assert!(tier(&row, a.min(b)) <= tier(&row, a.max(b)));
+        for (bound, _) in &tiers[..tiers.len() - 1] {
+            prop_assert!(tier(&row, *bound) <= tier(&row, bound + 1));
+        }
+    }
+
+    /// R7: at a worse price a position without orders is not better off. Where the notional crosses a tier boundary,
+    /// rounding may be worth an atom for each.
+    #[test]
+    fn inv_r7_an_adverse_price_never_raises_excess(
+        tiers in tiers(), base in -1_000_000i64..1_000_000, entry in 1u32..1_000, mark in 1u32..1_000, by in 0u32..500,
+    ) {
+        let mut row = row_of(&listing_with(&tiers, 500_000));
+        let cell = position(&row, base, entry, &[]);
+        row.mark = Ticks::new(mark);
+        let before = (excess_of_initial(&row, &cell), excess_of_maintenance(&row, &cell));
+        let worse = if base > 0 { mark.saturating_sub(by).max(1) } else { mark + by };
+        let value = |mark: u32| base.unsigned_abs() * u64::from(mark) * u64::from(row.tick_value.get());
+        let (low, high) = (value(mark.min(worse)), value(mark.max(worse)));
+        let crossed = tiers.iter().filter(|(bound, _)| (low..high).contains(bound)).count() as i128;
+        row.mark = Ticks::new(worse);
+        prop_assert!(excess_of_initial(&row, &cell) <= before.0 + crossed);
+        prop_assert!(excess_of_maintenance(&row, &cell) <= before.1 + crossed);
+    }
+
+    /// R7: more of the same at the mark costs nothing and requires more.
+    #[test]
+    fn inv_r7_a_larger_size_never_raises_excess(
+        tiers in tiers(), base in 1i64..1_000_000, short in any::<bool>(), mark in 1u32..1_000, more in 0i64..1_000,
+    ) {
+        let mut row = row_of(&listing_with(&tiers, 500_000));
+        row.mark = Ticks::new(mark);
+        let sign = if short { -1 } else { 1 };
+        let (small, large) = (position(&row, sign * base, mark, &[]), position(&row, sign * (base + more), mark, &[]));
+        prop_assert!(excess_of_initial(&row, &large) <= excess_of_initial(&row, &small));
+        prop_assert!(excess_of_maintenance(&row, &large) <= excess_of_maintenance(&row, &small));
+    }
+
+    /// R7: one more resting order never raises excess, whatever rests already.
+    #[test]
+    fn inv_r7_a_resting_order_never_raises_excess(
+        tiers in tiers(), base in -2_000i64..2_000, mark in 1u32..2_000, orders in orders(),
+        bid in any::<bool>(), price in 1u32..2_000, lots in 1u64..1_000,
+    ) {
+        let mut row = row_of(&listing_with(&tiers, 500_000));
+        row.mark = Ticks::new(mark);
+        let before = position(&row, base, mark, &orders);
+        let mut after = before;
+        rest(&row, &mut after, if bid { Side::Bid } else { Side::Ask }, price, lots);
+        prop_assert!(excess_of_initial(&row, &after) <= excess_of_initial(&row, &before));
+    }
+
+    /// What R1 rests on for makers: whichever orders fill, in whichever order, the excess after it is not lower.
+    #[test]
+    fn the_requirement_covers_every_way_resting_orders_can_fill(
+        tiers in tiers(), base in -2_000i64..2_000, mark in 1u32..2_000, orders in orders(), fills in any::<u8>(),
+    ) {
+        let mut row = row_of(&listing_with(&tiers, 500_000));
+        row.mark = Ticks::new(mark);
+        let before = excess_of_initial(&row, &position(&row, base, mark, &orders));
+        // The filled ones become size at their prices; the others rest on, with the bound they had.
+        let mut cell = position(&row, base, mark, &orders);
+        let mut value = 0i64;
+        for (number, (bid, price, lots)) in orders.iter().enumerate().filter(|(number, _)| fills >> number & 1 == 1) {
+            let (side, signed) = if *bid { (Side::Bid, *lots as i64) } else { (Side::Ask, -(*lots as i64)) };
+            let notional = Ticks::new(*price).notional(Lots::new(*lots), row.tick_value).unwrap();
+            position::release(&mut cell, side, Lots::new(*lots), notional).unwrap();
+            cell.base = PositionLots::new(cell.base.get() + signed);
+            value -= signed * i64::from(*price) * i64::from(row.tick_value.get());
+            let _ = number;
+        }
+        cell.orders = orders.iter().enumerate().filter(|(number, _)| fills >> number & 1 == 0).count() as u32;
+        cell.quote = bytemuck::cast(cell.quote.get().get() + value);
+        prop_assert!(excess_of_initial(&row, &cell) >= before);
+    }
+
+    #[test]
+    fn inv_r8_initial_covers_maintenance_which_is_positive(
+        tiers in tiers(), maintenance in 250_000u32..=900_000, base in -2_000i64..2_000, mark in 1u32..2_000,
+        orders in orders(),
+    ) {
+        prop_assume!(base != 0);
+        let mut row = row_of(&listing_with(&tiers, maintenance));
+        row.mark = Ticks::new(mark);
+        let cell = position(&row, base, mark, &orders);
+        let initial = margin::position_initial(&row, &cell).unwrap();
+        let required = margin::position_maintenance(&row, &cell).unwrap();
+        prop_assert!(initial >= required && !required.is_zero());
+    }
+}
+
+#[test]
+fn the_smallest_position_still_requires_an_atom() {
+    let mut listing = listing_with(&[(u64::MAX, 5_000)], 250_000);
+    listing.tick_value = quantdesk_engine::TickValue::new(1);
+    listing.lot_size = 100_000_000;
+    let mut row = row_of(&listing);
+    row.mark = Ticks::new(1);
+    let cell = position(&row, -1, 1, &[]);
+    assert_eq!(margin::position_maintenance(&row, &cell), Ok(QuoteAtoms::new(1)));
+    assert_eq!(margin::position_initial(&row, &cell), Ok(QuoteAtoms::new(1)));
+}

@@ -1,0 +1,90 @@
+//! Whole runs, small: equal seeds end in equal states, every trade is sent, and nothing stays in the vault.
+
+use anyhow::Result;
+use quantdesk_sim::{
+    report::RunRecord,
+    scenario::{Options, Outcome, market_day, replay},
+};
+use std::{fs, path::PathBuf};
+
+const HEADER: &str = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount";
+
+const fn options(seed: u64) -> Options {
+    Options { seed, slot_millis: 200, progress: false }
+}
+
+fn hashes(outcome: &Outcome) -> (String, String) {
+    (outcome.state_before_drain.clone(), outcome.record.state_hash.clone())
+}
+
+/// What must hold of every run.
+fn check(record: &RunRecord) {
+    assert!(record.all_checks_passed());
+    assert!(record.checks.iter().all(|check| check.times > 0));
+    assert_eq!(record.vault_final_atoms, 0);
+    let atoms = |dollars: f64| (dollars * 1e6).round() as i64;
+    let pnl: i64 = record.balances.iter().map(|balance| atoms(balance.pnl)).sum();
+    let fees: i64 = record.balances.iter().map(|balance| atoms(balance.fees)).sum();
+    assert_eq!(pnl, -fees, "profits and losses are the fees, to the atom");
+    assert_eq!(record.refusals.iter().map(|refusal| refusal.times).sum::<u64>(), record.totals.failed_transactions);
+}
+
+fn trades(name: &str, rows: &[String]) -> Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("quantdesk-runs-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let path = folder.join(name);
+    fs::write(&path, format!("{HEADER}\n{}\n", rows.join("\n")))?;
+    Ok(path)
+}
+
+#[test]
+fn a_day_is_decided_by_its_seed() -> Result<()> {
+    let day = |seed| market_day::run_for(&options(seed), 240);
+    let (first, again, other) = (day(1)?, day(1)?, day(2)?);
+    assert_eq!(hashes(&first), hashes(&again));
+    assert_ne!(hashes(&first).0, hashes(&other).0);
+    assert_ne!(hashes(&first).1, hashes(&other).1);
+    for outcome in [first, other] {
+        check(&outcome.record);
+        assert!(outcome.record.totals.fills > 100);
+        assert_eq!(outcome.record.markets.len(), 3);
+    }
+    Ok(())
+}
+
+#[test]
+fn every_trade_is_sent_whatever_the_symbol() -> Result<()> {
+    let row = |second: i64, symbol: &str, side: &str, price: &str, amount: &str| {
+        format!("x,{symbol},{},0,{second},{side},{price},{amount}", (1_760_054_400 + second) * 1_000_000)
+    };
+    let path = trades(
+        "mixed.csv",
+        &[
+            row(0, "BTCUSD", "buy", "121758.75", "0.014"),
+            row(0, "BTCUSD", "sell", "121750.01", "1e-8"),
+            row(1, "PEPEUSDT", "sell", "0.0000082", "5e11"),
+            row(2, "XRP", "buy", "2.7", "100000"),
+            row(700, "BTCUSD", "buy", "119000", "9"),
+            row(701, "PEPEUSDT", "buy", "0.0000079", "1"),
+        ],
+    )?;
+    let run = |seed| replay::run(&options(seed), std::slice::from_ref(&path), &[]);
+    let (first, again, other) = (run(1)?, run(1)?, run(2)?);
+    assert_eq!(hashes(&first), hashes(&again));
+    assert_ne!(hashes(&first), hashes(&other), "the seed decides who takes");
+    check(&first.record);
+    assert_eq!(first.record.notes[0], "6 of 6 trades replayed");
+    assert!(first.record.notes[2].starts_with("6 taking orders: 6 filled whole"), "{}", first.record.notes[2]);
+    assert!(first.record.refusals.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_malformed_row_stops_a_replay_before_it_begins() -> Result<()> {
+    let path = trades("malformed.csv", &["x,BTCUSD,1760054400000000,0,1,buy,121758.75,nothing".into()])?;
+    let error = replay::run(&options(1), &[path], &[]).err().map(|error| format!("{error:#}"));
+    let error = error.unwrap_or_default();
+    assert!(error.ends_with("malformed.csv:2: amount \"nothing\" is not a decimal number"), "{error}");
+    assert_eq!(error.lines().count(), 1);
+    Ok(())
+}
