@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 use quantdesk_sim::{
+    desk::DeskConfig,
+    floor::{Floor, Role},
     report::RunRecord,
     scenario::{Options, Outcome, market_day, replay},
 };
@@ -86,5 +88,20 @@ fn a_malformed_row_stops_a_replay_before_it_begins() -> Result<()> {
     let error = error.unwrap_or_default();
     assert!(error.ends_with("malformed.csv:2: amount \"nothing\" is not a decimal number"), "{error}");
     assert_eq!(error.lines().count(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_broken_invariant_is_told_with_seed_step_and_id() -> Result<()> {
+    let mut floor = Floor::new(DeskConfig::default(), 7)?;
+    floor.open(Role::Taker, "victim".into(), 1_000)?;
+    floor.check()?;
+    let venue = floor.desk.venue;
+    let mut vault = floor.desk.chain.account(&venue.vault).expect("the vault");
+    // The amount of a token account is at byte 64.
+    vault.data[64..72].copy_from_slice(&999u64.to_le_bytes());
+    floor.desk.chain.set_account(venue.vault, vault)?;
+    let error = floor.check().err().map(|error| format!("{error:#}")).unwrap_or_default();
+    assert!(error.starts_with("seed 7, step 2, slot 1: invariant M1: "), "{error}");
     Ok(())
 }

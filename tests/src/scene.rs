@@ -235,3 +235,9 @@ pub fn find(desk: &Desk, owner: &Address, sub_account: u16) -> Option<Trader> {
 
 /// The Token-2022 program.
 pub const TOKEN_2022: Address = Address::from_str_const("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb");
+
+/// Changes bytes of a market's row in the ledger, as another listing would have set them.
+pub fn patch_row(desk: &mut Desk, market: usize, offset: usize, bytes: &[u8]) {
+    let start = LedgerMap::row(market).start;
+    patch(&mut desk.chain, desk.venue.ledger, start + offset, bytes);
+}

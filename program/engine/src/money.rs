@@ -67,7 +67,7 @@ pub fn receive(total: &mut Balance, target: &mut Balance, atoms: QuoteAtoms) -> 
 /// Books tokens that leave the vault. Fails with `WithdrawExceedsAvailable` if the bucket holds less.
 #[inline(always)]
 pub fn pay_out(total: &mut Balance, source: &mut Balance, atoms: QuoteAtoms) -> Result<()> {
-    let rest = source.0.checked_sub_unsigned(atoms.get()).ok_or(EngineError::Overflow)?;
+    let rest = source.0.checked_sub_unsigned(atoms.get()).ok_or(EngineError::WithdrawExceedsAvailable)?;
     if rest < 0 {
         return Err(EngineError::WithdrawExceedsAvailable);
     }

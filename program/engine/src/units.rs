@@ -255,6 +255,12 @@ const fn u64_of(value: u32) -> u64 {
 }
 
 impl Lots {
+    /// What is left after taking out a part that is not larger.
+    #[inline(always)]
+    pub const fn less_part(self, part: Self) -> Self {
+        Self(self.0.wrapping_sub(part.0))
+    }
+
     /// The smaller of two sizes.
     #[inline(always)]
     pub fn min(self, other: Self) -> Self {
@@ -342,6 +348,12 @@ impl QuoteDelta {
         QuoteAtoms(self.0.unsigned_abs())
     }
 
+    /// Sum modulo 2^64, for running totals that nothing is decided by.
+    #[inline(always)]
+    pub const fn wrapping_add(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
+    }
+
     /// The positive part: `max(self, 0)`.
     #[inline(always)]
     pub const fn positive_part(self) -> QuoteAtoms {
@@ -350,6 +362,12 @@ impl QuoteDelta {
 }
 
 impl UnixSeconds {
+    /// This many seconds later. Fails with `Overflow`.
+    #[inline(always)]
+    pub fn plus(self, seconds: u32) -> Result<Self> {
+        self.0.checked_add(i64::from(seconds)).map(Self).ok_or(EngineError::Overflow)
+    }
+
     /// Seconds from `earlier` to `self`; zero if `earlier` is not earlier.
     #[inline(always)]
     pub const fn since(self, earlier: Self) -> u64 {

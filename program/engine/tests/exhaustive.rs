@@ -261,10 +261,10 @@ fn a_match_limit_never_leaves_the_book_crossed() {
 fn margin_holds_while_the_mark_moves_and_money_leaves() {
     let mut listing = listing::usual();
     (listing.position_max, listing.lots_max) = (Lots::new(3), Lots::new(3));
-    listing.open_interest_max = Lots::new(1);
+    listing.open_interest_max = Lots::new(2);
     let mut alphabet = vec![price(90), price(100), price(106), cancel_all(MAIN)];
     for side in [BID, ASK] {
-        alphabet.push(limit(MAIN, side, if side == BID { 99 } else { 101 }, 1));
+        alphabet.push(limit(MAIN, side, if side == BID { 101 } else { 99 }, 1));
         alphabet.push(limit(MAIN, side, 100, 2));
         alphabet.push(limit(STRANGER, side, 100, 3));
         alphabet.push(reducing(MAIN, side, OrderKind::ImmediateOrCancel, if side == BID { 101 } else { 99 }, 3));
@@ -272,7 +272,7 @@ fn margin_holds_while_the_mark_moves_and_money_leaves() {
     for trader in [MAIN, STRANGER] {
         alphabet.push(Box::new(move |pair| {
             let available = pair.model.withdrawable(trader).0 as u64;
-            Op::Withdraw { trader, atoms: available }
+            Op::Withdraw { trader, atoms: available.max(1) }
         }));
         alphabet.push(Box::new(move |pair| {
             let available = pair.model.withdrawable(trader).0 as u64;

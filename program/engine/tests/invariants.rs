@@ -48,7 +48,11 @@ fn found(world: &World) -> (&'static str, &'static str) {
 
 fn ledger_damage(damage: impl FnOnce(&mut Ledger<'_>)) -> (&'static str, &'static str) {
     let mut world = busy();
-    world.ledger(|ledger, _| Ok(damage(ledger))).unwrap();
+    let done = world.ledger(|ledger, _| {
+        damage(ledger);
+        Ok(())
+    });
+    done.unwrap();
     found(&world)
 }
 
@@ -76,7 +80,11 @@ fn market_damage(damage: impl FnOnce(&mut [u8])) -> (&'static str, &'static str)
 
 fn view_damage(damage: impl FnOnce(&mut Market<'_>)) -> (&'static str, &'static str) {
     let mut world = busy();
-    world.trading(0, |trading| Ok(damage(&mut trading.market))).unwrap();
+    let done = world.trading(0, |trading| {
+        damage(&mut trading.market);
+        Ok(())
+    });
+    done.unwrap();
     found(&world)
 }
 

@@ -8,7 +8,7 @@ use crate::{
     floor::{Floor, MarginCall, Role},
     path::{DAY_SECONDS, PricePath},
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 const STEP_SECONDS: u32 = 2;
 /// A chart point every n-th step.
@@ -61,7 +61,7 @@ pub fn run_for(options: &Options, seconds: u32) -> Result<Outcome> {
     let mut crowd = Crowd::new(options.seed, takers);
     let bar = options.bar(path.steps() as u64, "steps");
     for step in 0..path.steps() {
-        run_step(&mut driver, &path, step, &mut crowd).with_context(|| driver.floor.step())?;
+        run_step(&mut driver, &path, step, &mut crowd)?;
         bar.inc(1);
     }
     bar.finish_and_clear();

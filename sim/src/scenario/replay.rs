@@ -80,8 +80,7 @@ pub fn run(options: &Options, trades: &[PathBuf], klines: &[String]) -> Result<O
     let bar = options.bar(survey.trades, "trades");
     let mut stream = TradeStream::open(trades)?.peekable();
     while let Some(millis) = next_millis(&mut stream)? {
-        let done = replay.slot(&mut stream, millis).with_context(|| replay.driver.floor.step())?;
-        bar.inc(done);
+        bar.inc(replay.slot(&mut stream, millis)?);
     }
     bar.finish_and_clear();
     ensure!(replay.sent == survey.trades, "{} trades read, {} sent", survey.trades, replay.sent);

@@ -126,9 +126,9 @@ impl Taker {
     #[inline(always)]
     fn add(&mut self, fill: &Fill, fee: QuoteAtoms) -> Result<()> {
         let closing = fill.lots.min(self.closable);
-        self.closable = self.closable.checked_sub(closing)?;
+        self.closable = self.closable.less_part(closing);
         self.execution.add(fill, closing)?;
-        self.remaining = self.remaining.checked_sub(fill.lots)?;
+        self.remaining = self.remaining.less_part(fill.lots);
         self.fee = self.fee.checked_add(fee)?;
         self.last_price = fill.price;
         Ok(())
@@ -259,7 +259,8 @@ impl Trading<'_> {
     #[inline(always)]
     fn fill(&mut self, taker: &mut Taker, best: IndexEntry, lots: Lots) -> Result<()> {
         let node = self.market.node_mut(best.node)?;
-        let (price, left) = (node.price, node.lots.checked_sub(lots)?);
+        // `lots` is the smaller of what the order has and what the taker wants.
+        let (price, left) = (node.price, node.lots.less_part(lots));
         node.lots = left;
         let quote = price.bounded_notional(lots, taker.tick_value);
         let fill = Fill { price, tick_value: taker.tick_value, lots, quote };

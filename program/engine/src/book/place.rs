@@ -57,6 +57,8 @@ impl Trading<'_> {
         self.ledger.row(self.market.header.index)
     }
 
+    /// WHY: out of line, since it is asked for from both sides of `place_order`, before and after.
+    #[inline(never)]
     fn initial_margin(&self, trader: CellIndex) -> Result<InitialMargin> {
         let view = self.ledger.view();
         margin::initial(&view, view.trader(trader)?, self.now.unix_seconds)

@@ -11,7 +11,7 @@
 use super::{position, price::Validity};
 use crate::{
     error::{EngineError, Result},
-    state::{LedgerView, MarketRow, PositionCell, TraderCell},
+    state::{LedgerView, MarginTier, MarketRow, PositionCell, TraderCell, row::TIERS_MAX},
     units::{QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
 };
 
@@ -142,12 +142,20 @@ pub fn position_maintenance(row: &MarketRow, position: &PositionCell) -> Result<
 /// Piecewise-linear initial margin of a notional. Fails with `Corrupt` if no tier holds it.
 #[inline(always)]
 pub fn tier(row: &MarketRow, notional: QuoteAtoms) -> Result<QuoteAtoms> {
+    let [first, further @ ..] = &row.tiers;
+    if notional <= first.notional_max { margin_in(first, notional) } else { further_tier(further, notional) }
+}
+
+/// WHY: out of line, since most positions lie in the first tier.
+#[inline(never)]
+fn further_tier(tiers: &[MarginTier; TIERS_MAX - 1], notional: QuoteAtoms) -> Result<QuoteAtoms> {
     // The last tier in use ends at `u64::MAX`, so the unused ones behind it are never reached.
-    for tier in &row.tiers {
-        if notional <= tier.notional_max {
-            // ROUND: up, against the trader.
-            return notional.ppm_ceil(tier.rate)?.checked_sub(tier.deduction);
-        }
-    }
-    Err(EngineError::Corrupt)
+    let tier = tiers.iter().find(|tier| notional <= tier.notional_max).ok_or(EngineError::Corrupt)?;
+    margin_in(tier, notional)
+}
+
+#[inline(always)]
+fn margin_in(tier: &MarginTier, notional: QuoteAtoms) -> Result<QuoteAtoms> {
+    // ROUND: up, against the trader.
+    notional.ppm_ceil(tier.rate)?.checked_sub(tier.deduction)
 }

@@ -160,7 +160,7 @@ pub fn settle(
         };
         let realised = share.checked_add(received)?;
         money::post_signed(&mut position.quote, &mut trader.cash, realised)?;
-        position.realised = position.realised.checked_add(realised)?;
+        position.realised = position.realised.wrapping_add(realised);
     }
     position.base = before.checked_add(execution.lots.signed(execution.side)?)?;
     // BOUND: both are below 2^63.
@@ -188,7 +188,7 @@ fn closed_share(quote: Balance, closed: Lots, size: Lots) -> Result<QuoteDelta> 
 #[inline(always)]
 pub fn charge(position: &mut PositionCell, trader: &mut TraderCell, fees: &mut Balance, fee: QuoteDelta) -> Result<()> {
     money::post_signed(&mut trader.cash, fees, fee)?;
-    position.fees_paid = position.fees_paid.checked_add(fee)?;
+    position.fees_paid = position.fees_paid.wrapping_add(fee);
     Ok(())
 }
 

@@ -91,11 +91,13 @@ impl MarketRow {
     /// Quality of the board's price now.
     #[inline(always)]
     pub fn validity(&self, now: UnixSeconds) -> Validity {
-        let age = now.since(self.publish_time);
-        if age <= u64::from(self.fresh_seconds) && self.condition == 0 {
-            return Validity::Fresh;
-        }
-        if age > u64::from(self.dead_seconds) {
+        if now <= self.fresh_until { Validity::Fresh } else { self.validity_when_not_fresh(now) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn validity_when_not_fresh(&self, now: UnixSeconds) -> Validity {
+        if now.since(self.publish_time) > u64::from(self.dead_seconds) {
             return Validity::Dead;
         }
         match self.condition() {
@@ -154,6 +156,10 @@ impl MarketRow {
         {
             self.condition = condition as u8;
         }
+        self.fresh_until = match condition {
+            PriceCondition::Good => self.publish_time.plus(self.fresh_seconds)?,
+            PriceCondition::Wide | PriceCondition::Diverged => UnixSeconds::ZERO,
+        };
         self.updated_at = now.unix_seconds;
         self.updated_slot = now.slot;
         Ok(condition)

@@ -91,11 +91,11 @@ pub struct PositionCell {
     pub open_bid_notional: QuoteAtoms,
     /// Value of the resting asks at their prices.
     pub open_ask_notional: QuoteAtoms,
-    /// Profit and loss moved to cash so far. Informational.
+    /// Profit and loss moved to cash so far. Informational; decides nothing and wraps.
     pub realised: QuoteDelta,
-    /// Fees paid less rebates received so far. Informational.
+    /// Fees paid less rebates received so far. Informational; decides nothing and wraps.
     pub fees_paid: QuoteDelta,
-    /// Funding paid less received so far. Informational.
+    /// Funding paid less received so far. Informational; decides nothing and wraps.
     pub funding_paid: QuoteDelta,
     /// No resting bid is above this price; zero without bids.
     pub bid_bound: Ticks,

@@ -98,7 +98,9 @@ pub struct MarketRow {
     pub index_price: Ticks,
     /// Price board: the mark.
     pub mark: Ticks,
-    pub(crate) pad2: [u32; 2],
+    /// Last second at which the board's price is fresh: derived from the publish time, the fresh age and the condition
+    /// at every update, so that an order looks at one number.
+    pub(crate) fresh_until: UnixSeconds,
     /// Oldest publish time among the sources of the last update.
     pub publish_time: UnixSeconds,
     /// When the board was last updated.

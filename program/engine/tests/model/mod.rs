@@ -269,14 +269,19 @@ impl Model {
 
     /// Runs `call` and undoes it all on an error.
     pub fn attempt<R>(&mut self, call: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
-        self.trail.clear();
-        self.cash_trail.clear();
+        self.note_nothing();
         let before = self.clone();
         let result = call(self);
         if result.is_err() {
             *self = before;
         }
         result
+    }
+
+    /// Forgets the records of the last call.
+    pub fn note_nothing(&mut self) {
+        self.trail.clear();
+        self.cash_trail.clear();
     }
 
     pub fn trader(&self, trader: usize) -> &Trader {
@@ -377,6 +382,22 @@ impl Model {
             model.total -= i128::from(atoms);
             model.trader_mut(trader).cash -= i128::from(atoms);
             model.note(CashEventKind::Withdrawn, trader, atoms.into());
+            Ok(())
+        })
+    }
+
+    pub fn collect_fees(&mut self, atoms: u64) -> Result<()> {
+        self.attempt(|model| {
+            if atoms == 0 {
+                return Err(EngineError::AmountZero);
+            }
+            if i128::from(atoms) > model.fees {
+                return Err(EngineError::WithdrawExceedsAvailable);
+            }
+            model.total -= i128::from(atoms);
+            model.fees -= i128::from(atoms);
+            model.cash_trail.push((CashEventKind::FeesCollected, NOBODY, atoms.into(), 0));
+            model.cash_events += 1;
             Ok(())
         })
     }

@@ -213,3 +213,39 @@ fn an_exchange_holds_sixty_four_sources() {
     let one_more = [OracleSource::pyth(key(99))];
     assert_eq!(exchange.set_sources(MarketIndex::new(16), &one_more), Err(EngineError::ListingOracleInvalid));
 }
+
+#[test]
+fn keys_compare_by_all_their_bytes() {
+    for place in 0..32 {
+        let mut bytes = [7; 32];
+        let key = Key::new(&bytes);
+        assert!(key.matches(&bytes) && *key.as_bytes() == bytes && !key.is_zero());
+        bytes[place] ^= 0x80;
+        assert!(!key.matches(&bytes) && key != Key::new(&bytes), "byte {place}");
+        let mut lone = [0; 32];
+        lone[place] = 1;
+        assert!(!Key::new(&lone).is_zero(), "byte {place}");
+    }
+    assert!(Key::ZERO.is_zero());
+    assert_eq!(key(0x0102_0304_0506_0708).tag(), 0x0102_0304_0506_0708);
+}
+
+/// Instruction data with anything in a place that means nothing is refused, so that every listing has one encoding.
+#[test]
+fn listing_parameters_with_anything_in_unused_places_are_not_padded() {
+    let padded = |change: &dyn Fn(&mut [u8])| {
+        let mut parameters = listing::usual();
+        change(bytemuck::bytes_of_mut(&mut parameters));
+        parameters.is_padded()
+    };
+    assert!(padded(&|_| ()));
+    // Two tiers of 16 bytes and one source of 104 are given; the arrays of six and four end the struct.
+    let (tiers, sources) = (632 - 4 * 104 - 6 * 16, 632 - 4 * 104);
+    let unused = [tiers - 5, tiers - 1, tiers + 12, tiers + 2 * 16, sources - 1, sources + 2, sources + 104, 631];
+    for place in unused {
+        assert!(!padded(&|bytes| bytes[place] = 1), "byte {place}");
+    }
+    for place in [tiers, tiers + 8, tiers + 16, sources, sources + 1, sources + 8, sources + 103] {
+        assert!(padded(&|bytes| bytes[place] ^= 1), "byte {place}");
+    }
+}

@@ -204,6 +204,53 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(cases(2_000))]
+
+    /// The unchecked arithmetic of the margin is exact for whatever a listing can let an account get into, at its very
+    /// largest sizes too.
+    #[test]
+    fn margin_is_exact_for_every_position_a_listing_allows(
+        price_max in 1u32..=u32::MAX, tick_value in 1u32..=u32::MAX, shift in 0u32..32, rates in tiers(),
+        parts in prop::array::uniform6(0u64..=1_000_000),
+    ) {
+        let (price_max, tick_value) = (price_max >> (shift % 32), (tick_value >> (31 - shift % 32)).max(1));
+        let position_max = ((1 << 62) - 1) / (u64::from(price_max.max(1)) * u64::from(tick_value));
+        prop_assume!(price_max > 0 && position_max > 0);
+        let mut listing = listing_with(&rates, 500_000);
+        listing.price_max = Ticks::new(price_max);
+        listing.position_max = Lots::new(position_max);
+        (listing.lots_min, listing.lots_max) = (Lots::new(1), Lots::new(position_max));
+        listing.tick_value = quantdesk_engine::TickValue::new(tick_value);
+        listing.tick_size = quantdesk_engine::PicoPrice::new(100_000_000 * u64::from(tick_value));
+        listing.lot_size = 10_000_000_000;
+        let mut row = row_of(&listing);
+        // Shares of what is allowed: a position, open lots up to the cap on either side, prices up to the largest.
+        let share = |part: u64, of: u64| (u128::from(of) * u128::from(part) / 1_000_000) as u64;
+        let price = |part: u64| Ticks::new(share(part, price_max.into()).max(1) as u32);
+        let base = share(parts[0], 2 * position_max) as i64 - position_max as i64;
+        let bids = share(parts[1], position_max.checked_add_signed(-base).unwrap());
+        let asks = share(parts[2], position_max.checked_add_signed(base).unwrap());
+        row.mark = price(parts[3]);
+        let mut cell = position(&row, 0, 1, &[]);
+        (cell.base, cell.orders) = (PositionLots::new(base), 2);
+        (cell.open_bid_lots, cell.open_ask_lots) = (Lots::new(bids), Lots::new(asks));
+        (cell.bid_bound, cell.ask_bound) = (price(parts[4]), price(parts[5]));
+
+        let big = |value: u64| BigInt::from(value);
+        let mark = big(row.mark.get().into());
+        let worst = (BigInt::from(base) + bids).max(big(asks) - base);
+        let at_mark = |lots: &BigInt| u64::try_from(lots * &mark * tick_value).unwrap();
+        let through = |from: u32, to: u32, lots: u64| big(from.saturating_sub(to).into()) * lots * tick_value;
+        let loss = through(cell.bid_bound.get(), row.mark.get(), bids) + through(row.mark.get(), cell.ask_bound.get(), asks);
+        let required = margin::position_initial(&row, &cell).map(|required| big(required.get()));
+        let exact = big(tier(&row, at_mark(&worst))) + loss;
+        prop_assert_eq!(required, u64::try_from(exact.clone()).map(|_| exact).map_err(|_| quantdesk_engine::EngineError::Overflow));
+        let worth = BigInt::from(base) * &mark * tick_value;
+        prop_assert_eq!(BigInt::from(margin::unrealised(&row, &cell).unwrap().get()), worth);
+    }
+}
+
 #[test]
 fn the_smallest_position_still_requires_an_atom() {
     let mut listing = listing_with(&[(u64::MAX, 5_000)], 250_000);

@@ -121,13 +121,25 @@ proptest! {
         prop_assert_eq!(notional.map(QuoteAtoms::get), narrow(&exact));
     }
 
+    /// The unchecked forms are exact wherever the bound holds that a listing proves.
     #[test]
-    fn a_value_has_the_sign_of_the_position(ticks in any::<u32>(), base in any::<i64>(), tick_value in any::<u32>()) {
-        let exact = BigInt::from(base) * ticks * tick_value;
-        // The magnitude must fit i64 as well, so i64::MIN itself is refused.
-        let fits = i64::try_from(exact).ok().filter(|value| *value != i64::MIN).ok_or(EngineError::Overflow);
-        let value = Ticks::new(ticks).value(PositionLots::new(base), TickValue::new(tick_value));
-        prop_assert_eq!(value.map(QuoteDelta::get), fits);
+    fn bounded_values_are_exact_below_two_to_the_63(ticks in any::<u32>(), base in any::<i64>(), tick_value in any::<u32>(), shift in 0u32..64) {
+        let (base, tick_value) = (base >> shift, TickValue::new(tick_value >> (shift / 2)));
+        let exact = BigInt::from(base) * ticks * tick_value.get();
+        if let Some(fits) = i64::try_from(exact).ok().filter(|value| *value != i64::MIN) {
+            let value = Ticks::new(ticks).bounded_value(PositionLots::new(base), tick_value);
+            prop_assert_eq!(value.get(), fits);
+            let notional = Ticks::new(ticks).bounded_notional(PositionLots::new(base).magnitude(), tick_value);
+            prop_assert_eq!(notional.get(), fits.unsigned_abs());
+            prop_assert_eq!(Ticks::new(ticks).notional(PositionLots::new(base).magnitude(), tick_value), Ok(notional));
+        }
+    }
+
+    #[test]
+    fn lots_change_by_signed_amounts_or_overflow(lots in number(), change in any::<i64>()) {
+        let exact = i128::from(lots) + i128::from(change);
+        let changed = Lots::new(lots).changed_by(change).map(Lots::get);
+        prop_assert_eq!(changed, u64::try_from(exact).map_err(|_| EngineError::Overflow));
     }
 
     #[test]

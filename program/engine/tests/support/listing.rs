@@ -100,6 +100,22 @@ pub fn fine() -> ListingParameters {
     listing
 }
 
+/// As large as a listing may be: the largest notional is just below 2^62 atoms, close to all the money there can be.
+pub fn vast() -> ListingParameters {
+    let mut listing = usual();
+    listing.symbol = *b"VAST-PERP\0\0\0\0\0\0\0";
+    listing.tick_size = PicoPrice::new(100_000_000);
+    listing.lot_size = 10_000_000_000;
+    listing.tick_value = TickValue::new(1);
+    listing.price_max = Ticks::new(65_535);
+    listing.lots_max = Lots::new(1 << 46);
+    listing.position_max = Lots::new(1 << 46);
+    listing.open_interest_max = Lots::new(3 << 46);
+    listing.band = Ppm::new(500_000);
+    tiers(&[(1 << 55, 5_000), (1 << 60, 20_001), (u64::MAX, 333_333)], &mut listing);
+    listing
+}
+
 /// The three markets of the differential test.
 pub fn all() -> [ListingParameters; 3] {
     [usual(), dust(), fine()]

@@ -169,6 +169,12 @@ impl World {
         Ok(())
     }
 
+    pub fn collect_fees(&mut self, atoms: u64) -> Result<()> {
+        self.ledger(|ledger, now| account::collect_fees(ledger, now, QuoteAtoms::new(atoms)))?;
+        self.vault -= atoms;
+        Ok(())
+    }
+
     /// A new account with cash.
     pub fn funded(&mut self, owner: u64, atoms: u64) -> CellIndex {
         let trader = self.open(owner, 0).unwrap();

@@ -64,7 +64,12 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
         return Err(Refusal::AccountsCount.into());
     }
     let readings = read_sources(exchange, market, sources)?;
+    let board = (row.index_price, row.mark, row.condition());
     row.update_price(readings.get(..sources.len()).unwrap_or(&[]), now).map_err(engine)?;
+    // WHY: anybody may call this at any time; records of nothing would push others out of the ring.
+    if board == (row.index_price, row.mark, row.condition()) {
+        return Ok(());
+    }
     let mut event = CashEvent::new(CashEventKind::PriceUpdated);
     event.market = market;
     event.amount = i64::from(row.index_price.get());

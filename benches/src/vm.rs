@@ -1,0 +1,154 @@
+//! One measured instruction: Mollusk under mainnet's features, checked against LiteSVM.
+
+use anyhow::{Context, Result, bail, ensure};
+use litesvm::LiteSVM;
+use mollusk_svm::{
+    Mollusk,
+    program::{ProgramCache, loader_keys},
+};
+use mollusk_svm_programs_token::token;
+use quantdesk_client::{Address, error::ProgramError, instruction::TOKEN_PROGRAM};
+use quantdesk_sim::{
+    chain::{Chain, PROGRAM, program_file},
+    desk::Desk,
+};
+use solana_account::Account;
+use solana_instruction::{Instruction, error::InstructionError};
+
+use crate::capacity::ACCOUNT_OVERHEAD;
+
+/// Bytes in front of a program in its data account, by the upgradeable loader.
+const PROGRAM_DATA_HEADER: u64 = 45;
+
+/// Mollusk with the program under test and the token program.
+pub struct Vm {
+    mollusk: Mollusk,
+    program: Vec<u8>,
+}
+
+impl Vm {
+    /// A machine with the features that mainnet has. Fails if the program is not built.
+    ///
+    /// The token program is the one dumped from mainnet into `mollusk-svm-programs-token`: p-token. LiteSVM brings another
+    /// build of it.
+    pub fn new() -> Result<Self> {
+        let file = program_file();
+        let program = std::fs::read(&file)
+            .with_context(|| format!("{}: the program is not built; run program/build", file.display()))?;
+        let mut mollusk = Mollusk::default();
+        // WHY: Mollusk sets a logger up that prints every invocation.
+        log::set_max_level(log::LevelFilter::Off);
+        mollusk.feature_set = LiteSVM::mainnet_feature_set().runtime_features();
+        mollusk.program_cache = ProgramCache::new(&mollusk.feature_set, &mollusk.compute_budget, false);
+        mollusk.add_program_with_loader_and_elf(&PROGRAM, &loader_keys::LOADER_V3, &program);
+        mollusk.add_program_with_loader_and_elf(&TOKEN_PROGRAM, &loader_keys::LOADER_V3, token::ELF);
+        Ok(Self { mollusk, program })
+    }
+
+    /// Compute units of an instruction that succeeds. Fails if it does not, if LiteSVM uses other units or leaves other
+    /// bytes, or if an invariant is broken afterwards.
+    pub fn accepted(&mut self, desk: &Desk, instruction: &Instruction) -> Result<u64> {
+        let (units, after) = self.both(desk, instruction)?;
+        after.check()?;
+        Ok(units)
+    }
+
+    /// The same for an instruction after which the desk does not know all markets, so that invariants are not checked.
+    pub fn accepted_unchecked(&mut self, desk: &Desk, instruction: &Instruction) -> Result<u64> {
+        self.both(desk, instruction).map(|(units, _)| units)
+    }
+
+    fn both(&mut self, desk: &Desk, instruction: &Instruction) -> Result<(u64, Desk)> {
+        let accounts = accounts(&desk.chain, instruction);
+        let executed = self.execute(&desk.chain, instruction, &accounts);
+        if let Err(error) = executed.raw_result {
+            bail!("refused: {}", describe(&error));
+        }
+        let mut after = desk.clone();
+        let sent = after.chain.send(instruction.clone()).context("LiteSVM")?;
+        ensure!(
+            sent.compute_units == executed.compute_units_consumed,
+            "Mollusk uses {} compute units, LiteSVM {}",
+            executed.compute_units_consumed,
+            sent.compute_units
+        );
+        for (address, account) in &executed.resulting_accounts {
+            let other = after.chain.account(address).unwrap_or_default();
+            let equal = account.data == other.data && account.lamports == other.lamports;
+            ensure!(equal, "Mollusk and LiteSVM leave different accounts {address}");
+        }
+        Ok((executed.compute_units_consumed, after))
+    }
+
+    /// Compute units of an instruction that the program refuses with `error`. Fails if it does not.
+    pub fn refused(&mut self, desk: &Desk, instruction: &Instruction, error: impl Into<ProgramError>) -> Result<u64> {
+        let error = error.into();
+        let accounts = accounts(&desk.chain, instruction);
+        let executed = self.execute(&desk.chain, instruction, &accounts);
+        match executed.raw_result {
+            Err(InstructionError::Custom(code)) if code == error.code() => Ok(executed.compute_units_consumed),
+            Err(other) => bail!("refused with {}, expected {error}", describe(&other)),
+            Ok(()) => bail!("accepted, expected {error}"),
+        }
+    }
+
+    fn execute(
+        &mut self,
+        chain: &Chain,
+        instruction: &Instruction,
+        accounts: &[(Address, Account)],
+    ) -> mollusk_svm::result::InstructionResult {
+        self.mollusk.sysvars.clock.slot = chain.slot();
+        self.mollusk.sysvars.clock.unix_timestamp = chain.unix_seconds();
+        self.mollusk.process_instruction(instruction, accounts)
+    }
+
+    /// Bytes a transaction with these instructions loads, as the cost model counts them.
+    pub fn loaded_bytes(&self, chain: &Chain, payer: &Address, instructions: &[Instruction]) -> u64 {
+        let mut keys = vec![*payer];
+        for instruction in instructions {
+            keys.extend(instruction.accounts.iter().map(|meta| meta.pubkey));
+            keys.push(instruction.program_id);
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys.iter().map(|key| self.loaded_account(chain, key)).sum()
+    }
+
+    fn loaded_account(&self, chain: &Chain, key: &Address) -> u64 {
+        let data = chain.account(key).map_or(0, |account| account.data.len()) as u64;
+        let program = match *key {
+            PROGRAM => self.program.len(),
+            TOKEN_PROGRAM => token::ELF.len(),
+            _ => return ACCOUNT_OVERHEAD + data,
+        };
+        // A program of the upgradeable loader brings its data account along.
+        2 * ACCOUNT_OVERHEAD + data + PROGRAM_DATA_HEADER + program as u64
+    }
+
+    /// Version of the instruction set that the program is compiled for, from its ELF header.
+    pub fn sbpf_version(&self) -> u32 {
+        let flags = self.program.get(48..52).and_then(|bytes| bytes.try_into().ok());
+        flags.map_or(0, u32::from_le_bytes)
+    }
+
+    /// Bytes of the program.
+    pub const fn program_bytes(&self) -> usize {
+        self.program.len()
+    }
+}
+
+/// The accounts an instruction takes, as they are. Those that do not exist yet are empty.
+fn accounts(chain: &Chain, instruction: &Instruction) -> Vec<(Address, Account)> {
+    let account = |key: &Address| (*key, chain.account(key).unwrap_or_default());
+    instruction.accounts.iter().map(|meta| account(&meta.pubkey)).collect()
+}
+
+fn describe(error: &InstructionError) -> String {
+    match error {
+        InstructionError::Custom(code) => {
+            ProgramError::from_code(*code).map_or_else(|| format!("custom error {code}"), |error| error.to_string())
+        }
+        other => other.to_string(),
+    }
+}
