@@ -226,7 +226,9 @@ mod tests {
             let signatures = usize::from(message.header.num_required_signatures);
             assert_eq!(shape.signatures as usize, signatures);
             assert_eq!(shape.wire_bytes, 1 + 64 * signatures + message.serialize().len());
-            let writable = (0..message.account_keys.len()).filter(|index| message.is_maybe_writable(*index, None));
+            let writable = (0..message.account_keys.len()).filter(|index| {
+                message.is_maybe_writable_with_reserved_addresses(*index, None::<&std::collections::HashSet<Address>>)
+            });
             assert_eq!(shape.write_locks as usize, writable.count());
         }
     }

@@ -3,8 +3,10 @@
 /// A published figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Whose and of what.
-    pub name: &'static str,
+    /// Whose.
+    pub venue: &'static str,
+    /// Of what.
+    pub what: &'static str,
     /// Compute units.
     pub units: u64,
     /// Where it stands.
@@ -17,64 +19,77 @@ const PERCOLATOR: &str = "aeyakovenko/percolator-prog, message of commit b06a6de
 
 /// Best published order book.
 pub const MANIFEST: Peer = Peer {
-    name: "Manifest, P50 of all operations (spot, no margin)",
+    venue: "Manifest",
+    what: "median of all its operations; spot",
     units: 3_157,
     source: "CKS-Systems/manifest, branch gh-pages, dev/bench/data.js, 2026-07-31",
 };
 /// Cancelling 15 orders, per order.
 pub const PHOENIX_CANCEL: Peer =
-    Peer { name: "Phoenix v1, each of 15 orders (spot)", units: 2_513, source: PHOENIX_LOG };
+    Peer { venue: "Phoenix v1", what: "cancelling 15 orders, each; spot", units: 2_513, source: PHOENIX_LOG };
 /// Cancelling all of eight orders.
-pub const OPENBOOK_CANCEL_8: Peer = Peer { name: "OpenBook v2, 8 orders (spot)", units: 23_474, source: DRIFT_FIXTURE };
+pub const OPENBOOK_CANCEL_8: Peer =
+    Peer { venue: "OpenBook v2", what: "cancelling all of 8 orders; spot", units: 23_474, source: DRIFT_FIXTURE };
 /// Taking one maker.
-pub const OPENBOOK_TAKE: Peer = Peer { name: "OpenBook v2, 1 maker (spot)", units: 26_627, source: DRIFT_FIXTURE };
+pub const OPENBOOK_TAKE: Peer =
+    Peer { venue: "OpenBook v2", what: "taking 1 maker; spot", units: 26_627, source: DRIFT_FIXTURE };
 /// Taking two makers.
-pub const OPENBOOK_TAKE_2: Peer = Peer { name: "OpenBook v2, 2 makers (spot)", units: 32_279, source: DRIFT_FIXTURE };
+pub const OPENBOOK_TAKE_2: Peer =
+    Peer { venue: "OpenBook v2", what: "taking 2 makers; spot", units: 32_279, source: DRIFT_FIXTURE };
 /// Taking four makers.
-pub const OPENBOOK_TAKE_4: Peer = Peer { name: "OpenBook v2, 4 makers (spot)", units: 43_808, source: DRIFT_FIXTURE };
+pub const OPENBOOK_TAKE_4: Peer =
+    Peer { venue: "OpenBook v2", what: "taking 4 makers; spot", units: 43_808, source: DRIFT_FIXTURE };
 /// Taking eight makers.
-pub const OPENBOOK_TAKE_8: Peer = Peer { name: "OpenBook v2, 8 makers (spot)", units: 68_052, source: DRIFT_FIXTURE };
+pub const OPENBOOK_TAKE_8: Peer =
+    Peer { venue: "OpenBook v2", what: "taking 8 makers; spot", units: 68_052, source: DRIFT_FIXTURE };
 /// Lowest published trade of a margin engine.
 pub const PERCOLATOR_TRADE: Peer = Peer {
-    name: "Percolator fork, closing against one account (no book)",
+    venue: "Percolator fork",
+    what: "closing a position against one account; no book",
     units: 5_270,
     source: "dcccrypto's fork of percolator-prog, docs/CU-BENCHMARKS.md at ca06248d",
 };
 /// Each further maker.
 pub const MANGO_MATCH: Peer = Peer {
-    name: "Mango v4, its client's estimate per match",
+    venue: "Mango v4",
+    what: "each match, as its client estimates",
     units: 3_500,
     source: "blockworks-foundation/mango-v4, lib/client/src/context.rs",
 };
 /// Each further perp position.
 pub const MANGO_HEALTH: Peer = Peer {
-    name: "Mango v4, at most per perp position",
+    venue: "Mango v4",
+    what: "health of each perp position, at most",
     units: 4_800,
     source: "blockworks-foundation/mango-v4, tests/cases/test_health_compute.rs",
 };
 /// Ten cancels and ten places.
 pub const PHOENIX_REPLACE: Peer = Peer {
-    name: "Phoenix v1, 10 × one cancel of 15 and one place of 15 (spot)",
+    venue: "Phoenix v1",
+    what: "10 × (one cancel of 15 + one placement of 15); spot",
     units: 10 * (2_513 + 4_787),
     source: PHOENIX_LOG,
 };
 /// A price brought on chain.
 pub const DRIFT_LAZER: Peer = Peer {
-    name: "Drift v2, posting a Pyth Lazer price",
+    venue: "Drift v2",
+    what: "posting a Pyth Lazer price",
     units: 29_242,
     source: "drift-labs/protocol-v2, sdk/tests/events/parseLogsForCuUsage.ts",
 };
 /// A liquidation.
 pub const PERCOLATOR_LIQUIDATE: Peer =
-    Peer { name: "Percolator, at the oracle's price (no book)", units: 7_278, source: PERCOLATOR };
+    Peer { venue: "Percolator", what: "liquidation at the oracle's price; no book", units: 7_278, source: PERCOLATOR };
 /// A deposit.
-pub const PERCOLATOR_DEPOSIT: Peer = Peer { name: "Percolator, Deposit", units: 10_978, source: PERCOLATOR };
+pub const PERCOLATOR_DEPOSIT: Peer = Peer { venue: "Percolator", what: "Deposit", units: 10_978, source: PERCOLATOR };
 /// A withdrawal.
-pub const PERCOLATOR_WITHDRAW: Peer = Peer { name: "Percolator, Withdraw", units: 15_952, source: PERCOLATOR };
+pub const PERCOLATOR_WITHDRAW: Peer = Peer { venue: "Percolator", what: "Withdraw", units: 15_952, source: PERCOLATOR };
 /// Closing an account.
-pub const PERCOLATOR_CLOSE: Peer = Peer { name: "Percolator, CloseAccount", units: 12_156, source: PERCOLATOR };
+pub const PERCOLATOR_CLOSE: Peer =
+    Peer { venue: "Percolator", what: "CloseAccount", units: 12_156, source: PERCOLATOR };
 /// Creating a market.
-pub const OPENBOOK_CREATE: Peer = Peer { name: "OpenBook v2, CreateMarket", units: 97_040, source: DRIFT_FIXTURE };
+pub const OPENBOOK_CREATE: Peer =
+    Peer { venue: "OpenBook v2", what: "CreateMarket", units: 97_040, source: DRIFT_FIXTURE };
 
 /// Every figure that is compared with.
 pub const ALL: [Peer; 17] = [

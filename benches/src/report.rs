@@ -18,7 +18,7 @@ pub fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("compute_units.md")
 }
 
-/// Measures everything and returns the page and how many figures of it are measured.
+/// Measures everything and writes it down.
 pub fn page() -> Result<String> {
     let mut vm = Vm::new()?;
     let stages = depth_stages()?;
@@ -31,24 +31,25 @@ pub fn page() -> Result<String> {
     let samples = samples::measure(&mut vm)?;
     let findings =
         targets::Findings { samples: &samples, fills: &fills, margin: &margin, others: &others, blocks: &blocks };
-    let mut out = head(&vm);
     let summary = [targets::units(&findings), targets::capacity(&blocks), samples::table(&samples)];
     let tables = summary
-        .iter()
-        .chain(&resting)
-        .chain(&fills.tables)
-        .chain([&margin.table])
-        .chain(&others.tables)
-        .chain(&blocks.tables);
+        .into_iter()
+        .chain(resting)
+        .chain(fills.tables)
+        .chain([margin.table])
+        .chain(others.tables)
+        .chain(blocks.tables)
+        .chain([targets::sources()]);
+    let mut out = head(&vm);
     tables.for_each(|table| table.section(&mut out));
-    targets::sources().section(&mut out);
     Ok(out)
 }
 
 fn head(vm: &Vm) -> String {
     let mut out = String::from(
         "# Compute units\n\n\
-         Written by `benches/run`, which changes nothing here unless the program changed.\n\n\
+         Written by `benches/run`, which changes nothing here unless the program changed. `benches/run host` prints wall \
+         times on the machine it runs on.\n\n\
          Mollusk executes the compiled program under mainnet's features (of 2026-08-24, as LiteSVM 0.16 lists them). \
          Books, positions and balances are made by the program's own instructions. LiteSVM executes each instruction, too: \
          both must use the same compute units and leave the same bytes, and every invariant must hold afterwards. A row that \
@@ -61,6 +62,10 @@ fn head(vm: &Vm) -> String {
         vm.sbpf_version(),
         number(Some(vm.program_bytes() as u64))
     );
+    let unmeasured = vm.unmeasured();
+    if !unmeasured.is_empty() {
+        let _ = writeln!(out, "\nNot measured: {}.", unmeasured.join(", "));
+    }
     out
 }
 

@@ -27,8 +27,18 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Drops the columns in which no row says anything.
+    fn condense(&mut self) {
+        let said = |column: usize| self.rows.iter().any(|row| row.get(column).is_some_and(|text| text != DASH));
+        let keep: Vec<bool> = (0..self.columns.len()).map(said).collect();
+        for line in self.rows.iter_mut().chain([&mut self.columns]) {
+            let mut column = keep.iter();
+            line.retain(|_| column.next().copied().unwrap_or(true));
+        }
+    }
+
     /// As Markdown, columns aligned; the first is flush left, numbers are flush right.
-    pub fn render(&self, out: &mut String) {
+    fn render(&self, out: &mut String) {
         let lines = || std::iter::once(&self.columns).chain(&self.rows);
         let cell = |line: &Vec<String>, column: usize| line.get(column).cloned().unwrap_or_default();
         let wide = |column| lines().map(|line| cell(line, column).chars().count()).max().unwrap_or(0).max(3);
@@ -54,8 +64,9 @@ impl Table {
         }
     }
 
-    /// The whole section.
-    pub fn section(&self, out: &mut String) {
+    /// The whole section, without the columns in which no row says anything.
+    pub fn section(mut self, out: &mut String) {
+        self.condense();
         // Writing to a String cannot fail.
         let _ = write!(out, "\n## {}\n\n{}\n\n", self.title, self.text);
         self.render(out);
@@ -118,10 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_aligned() {
-        let mut table = Table::new("Title", "Text.", &["case", "CU", "note"]);
-        table.row(vec!["a".into(), "1,000".into(), "met".into()]);
-        table.row(vec!["long name".into(), DASH.into(), "".into()]);
+    fn tables_are_aligned_and_condensed() {
+        let mut table = Table::new("Title", "Text.", &["case", "CU", "none", "note"]);
+        table.row(vec!["a".into(), "1,000".into(), DASH.into(), "met".into()]);
+        table.row(vec!["long name".into(), DASH.into(), DASH.into(), "".into()]);
+        table.condense();
         let mut out = String::new();
         table.render(&mut out);
         assert_eq!(

@@ -5,15 +5,18 @@ use litesvm::LiteSVM;
 use mollusk_svm::{
     Mollusk,
     program::{ProgramCache, loader_keys},
+    result::InstructionResult,
 };
 use mollusk_svm_programs_token::token;
-use quantdesk_client::{Address, error::ProgramError, instruction::TOKEN_PROGRAM};
+use quantdesk_client::{Address, Tag, error::ProgramError, instruction::TOKEN_PROGRAM};
 use quantdesk_sim::{
     chain::{Chain, PROGRAM, program_file},
     desk::Desk,
 };
 use solana_account::Account;
 use solana_instruction::{Instruction, error::InstructionError};
+
+use std::collections::BTreeSet;
 
 use crate::capacity::ACCOUNT_OVERHEAD;
 
@@ -22,8 +25,11 @@ const PROGRAM_DATA_HEADER: u64 = 45;
 
 /// Mollusk with the program under test and the token program.
 pub struct Vm {
-    mollusk: Mollusk,
+    mainnet: Mollusk,
+    every_feature: Mollusk,
     program: Vec<u8>,
+    /// Tags of the instructions that were accepted.
+    measured: BTreeSet<u8>,
 }
 
 impl Vm {
@@ -35,14 +41,17 @@ impl Vm {
         let file = program_file();
         let program = std::fs::read(&file)
             .with_context(|| format!("{}: the program is not built; run program/build", file.display()))?;
-        let mut mollusk = Mollusk::default();
+        let mut mainnet = Mollusk::default();
+        mainnet.feature_set = LiteSVM::mainnet_feature_set().runtime_features();
+        mainnet.program_cache = ProgramCache::new(&mainnet.feature_set, &mainnet.compute_budget, false);
+        let mut every_feature = Mollusk::default();
         // WHY: Mollusk sets a logger up that prints every invocation.
         log::set_max_level(log::LevelFilter::Off);
-        mollusk.feature_set = LiteSVM::mainnet_feature_set().runtime_features();
-        mollusk.program_cache = ProgramCache::new(&mollusk.feature_set, &mollusk.compute_budget, false);
-        mollusk.add_program_with_loader_and_elf(&PROGRAM, &loader_keys::LOADER_V3, &program);
-        mollusk.add_program_with_loader_and_elf(&TOKEN_PROGRAM, &loader_keys::LOADER_V3, token::ELF);
-        Ok(Self { mollusk, program })
+        for mollusk in [&mut mainnet, &mut every_feature] {
+            mollusk.add_program_with_loader_and_elf(&PROGRAM, &loader_keys::LOADER_V3, &program);
+            mollusk.add_program_with_loader_and_elf(&TOKEN_PROGRAM, &loader_keys::LOADER_V3, token::ELF);
+        }
+        Ok(Self { mainnet, every_feature, program, measured: BTreeSet::new() })
     }
 
     /// Compute units of an instruction that succeeds. Fails if it does not, if LiteSVM uses other units or leaves other
@@ -60,10 +69,11 @@ impl Vm {
 
     fn both(&mut self, desk: &Desk, instruction: &Instruction) -> Result<(u64, Desk)> {
         let accounts = accounts(&desk.chain, instruction);
-        let executed = self.execute(&desk.chain, instruction, &accounts);
+        let executed = execute(&mut self.mainnet, &desk.chain, instruction, &accounts);
         if let Err(error) = executed.raw_result {
             bail!("refused: {}", describe(&error));
         }
+        self.measured.extend(instruction.data.first());
         let mut after = desk.clone();
         let sent = after.chain.send(instruction.clone()).context("LiteSVM")?;
         ensure!(
@@ -84,7 +94,7 @@ impl Vm {
     pub fn refused(&mut self, desk: &Desk, instruction: &Instruction, error: impl Into<ProgramError>) -> Result<u64> {
         let error = error.into();
         let accounts = accounts(&desk.chain, instruction);
-        let executed = self.execute(&desk.chain, instruction, &accounts);
+        let executed = execute(&mut self.mainnet, &desk.chain, instruction, &accounts);
         match executed.raw_result {
             Err(InstructionError::Custom(code)) if code == error.code() => Ok(executed.compute_units_consumed),
             Err(other) => bail!("refused with {}, expected {error}", describe(&other)),
@@ -92,15 +102,20 @@ impl Vm {
         }
     }
 
-    fn execute(
-        &mut self,
-        chain: &Chain,
-        instruction: &Instruction,
-        accounts: &[(Address, Account)],
-    ) -> mollusk_svm::result::InstructionResult {
-        self.mollusk.sysvars.clock.slot = chain.slot();
-        self.mollusk.sysvars.clock.unix_timestamp = chain.unix_seconds();
-        self.mollusk.process_instruction(instruction, accounts)
+    /// Compute units of an instruction with every feature that the runtime knows, active on mainnet or not. Fails if the
+    /// instruction does.
+    pub fn with_every_feature(&mut self, desk: &Desk, instruction: &Instruction) -> Result<u64> {
+        let accounts = accounts(&desk.chain, instruction);
+        let executed = execute(&mut self.every_feature, &desk.chain, instruction, &accounts);
+        match executed.raw_result {
+            Ok(()) => Ok(executed.compute_units_consumed),
+            Err(error) => bail!("refused with every feature: {}", describe(&error)),
+        }
+    }
+
+    /// Instructions that no case measured so far.
+    pub fn unmeasured(&self) -> Vec<&'static str> {
+        Tag::ALL.iter().filter(|tag| !self.measured.contains(&tag.byte())).map(|tag| tag.name()).collect()
     }
 
     /// Bytes a transaction with these instructions loads, as the cost model counts them.
@@ -138,6 +153,17 @@ impl Vm {
     }
 }
 
+fn execute(
+    mollusk: &mut Mollusk,
+    chain: &Chain,
+    instruction: &Instruction,
+    accounts: &[(Address, Account)],
+) -> InstructionResult {
+    mollusk.sysvars.clock.slot = chain.slot();
+    mollusk.sysvars.clock.unix_timestamp = chain.unix_seconds();
+    mollusk.process_instruction(instruction, accounts)
+}
+
 /// The accounts an instruction takes, as they are. Those that do not exist yet are empty.
 fn accounts(chain: &Chain, instruction: &Instruction) -> Vec<(Address, Account)> {
     let account = |key: &Address| (*key, chain.account(key).unwrap_or_default());
@@ -150,5 +176,17 @@ fn describe(error: &InstructionError) -> String {
             ProgramError::from_code(*code).map_or_else(|| format!("custom error {code}"), |error| error.to_string())
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mollusk_alone_would_not_be_mainnet() {
+        let (mainnet, every) = (LiteSVM::mainnet_feature_set().runtime_features(), Mollusk::default().feature_set);
+        assert!(every.account_data_direct_mapping && !mainnet.account_data_direct_mapping);
+        assert!(every.virtual_address_space_adjustments && !mainnet.virtual_address_space_adjustments);
     }
 }

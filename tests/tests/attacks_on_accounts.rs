@@ -157,7 +157,7 @@ fn attack_initialising_again() {
     let authority = address::vault_authority(&PROGRAM, &blank.ledger);
     edit_token(&mut scene.desk.chain, blank.vault, |vault| vault.owner = authority.to_bytes().into());
     let instruction = blank.create_exchange(attacker, 2, EVENTS);
-    refuses(&mut scene.desk.chain, instruction, EngineError::CapacityInvalid);
+    refuses(&mut scene.desk.chain, instruction, EngineError::AccountNotBlank);
 }
 
 /// 18, 8.

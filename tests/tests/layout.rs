@@ -1,2 +1,338 @@
+//! Layouts, tags and error codes: what accounts, clients and indexers rely on and what therefore never changes. First as
+//! this machine compiles them, then as the program writes them on the chain.
+//!
+//! `differential_so.rs` compares whole accounts byte for byte; here the numbers stand at their documented places.
+
+use quantdesk_client::{
+    Refusal, Tag,
+    engine::{
+        CellIndex, EngineError, NodeIndex, Side,
+        risk::listing::{ListingParameters, TierParameters},
+        slab::free_list::FreeList,
+        state::{
+            AccountHeader, CashEvent, Cell, Exchange, IndexEntry, LedgerHeader, MarginTier, MarketHeader, MarketRow,
+            OracleSource, OrderNode, PositionCell, TradeEvent, TraderCell,
+        },
+    },
+    error::ProgramError,
+};
+use quantdesk_program::{
+    instruction::{
+        crank::update_price::UpdatePrice,
+        exchange::{collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger},
+        order::{cancel_all::CancelAll, cancel_order::CancelOrder, place_order::PlaceOrder},
+        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader},
+    },
+    tag::Head,
+};
+use quantdesk_tests::{
+    read,
+    scene::{CAPITAL, LEDGER, MARK, MARKET, PRICE, SIDE, Scene, TRADE_EVENTS, ask, bid},
+};
+use std::{collections::BTreeSet, mem::offset_of};
+
+/// Size, and offset of every public field, at compile time; no type needs more than 8-byte alignment.
+macro_rules! layout {
+    ($($name:ty: $size:literal, align $align:literal { $($field:ident $offset:literal)* })*) => {
+        $(
+            const _: () = assert!(size_of::<$name>() == $size && align_of::<$name>() == $align);
+            $(const _: () = assert!(offset_of!($name, $field) == $offset);)*
+        )*
+    };
+}
+
+layout! {
+    AccountHeader: 16, align 8 { bump 9 state 10 }
+    Exchange: 8192, align 8 { header 0 id 16 admin 24 ledger 56 vault 88 mint 120 }
+    OracleSource: 104, align 8 { kind 0 samples_min 1 account 8 feed 40 queue 72 }
+    LedgerHeader: 512, align 8 {
+        header 0 exchange 16 vault 48 mint 80 total 112 pool 120 fees 128 withdraw_queue 136 residue 144
+        events_written 152 cells 160 generation 180 markets_len 184 mint_decimals 186 traders 188
+    }
+    FreeList: 16, align 4 {}
+    MarketRow: 512, align 8 {
+        market 0 index 32 sources_min 37 sources_len 38 tick_size 40 lot_size 48 tick_value 56 price_max 60 lots_min 64
+        lots_max 72 position_max 80 open_interest_max 88 open_interest 96 band 104 taker_fee 108 maker_fee 112
+        maintenance 116 confidence_max 120 divergence_max 124 fresh_seconds 128 dead_seconds 132 index_price 136
+        mark 140 publish_time 152 updated_at 160 updated_slot 168 source_times 176 funding_index 208 symbol 360
+    }
+    MarginTier: 24, align 8 { notional_max 0 deduction 8 rate 16 }
+    Cell: 128, align 8 {}
+    TraderCell: 128, align 8 {
+        sub_account 2 generation 4 owner 8 delegate 40 cash 72 first_position 80 positions 84
+    }
+    PositionCell: 128, align 8 {
+        market 2 trader 4 next 8 first_order 12 orders 16 base 24 quote 32 funding_index 40 open_bid_lots 48
+        open_ask_lots 56 open_bid_notional 64 open_ask_notional 72 realised 80 fees_paid 88 funding_paid 96
+        bid_bound 104 ask_bound 108
+    }
+    CashEvent: 64, align 8 { sequence 0 unix_seconds 8 slot 16 market 26 trader 28 generation 32 amount 40 balance 48 }
+    MarketHeader: 256, align 8 {
+        header 0 ledger 16 index 48 last_trade_price 68 last_trade_time 72 orders_placed 80 events_written 88 nodes 96
+    }
+    IndexEntry: 16, align 8 { key 0 node 4 sequence 8 }
+    OrderNode: 64, align 8 {
+        sequence 0 client_id 8 lots 16 expires_at 24 owner_tag 32 price 40 position 44 next 48 previous 52
+    }
+    TradeEvent: 80, align 8 {
+        sequence 0 unix_seconds 8 slot 16 order 24 client_id 32 lots 40 price 48 maker 52 taker 56 taker_fee 64
+        maker_fee 72
+    }
+}
+
+layout! {
+    Head: 8, align 4 { tag 0 version 1 trader 4 }
+    CreateExchange: 16, align 8 { id 0 events_capacity 8 }
+    ListingParameters: 632, align 8 {
+        symbol 0 tick_size 16 lot_size 24 lots_min 32 lots_max 40 position_max 48 open_interest_max 56 tick_value 64
+        price_max 68 band 72 taker_fee 76 maker_fee 80 maintenance 84 confidence_max 88 divergence_max 92
+        fresh_seconds 96 dead_seconds 100 side_capacity 104 events_capacity 108 sources_min 112 sources_len 113
+        tiers_len 114 tiers 120 sources 216
+    }
+    TierParameters: 16, align 8 { notional_max 0 rate 8 }
+    GrowLedger: 8, align 4 { cells 0 }
+    CollectFees: 8, align 8 { atoms 0 }
+    OpenTrader: 8, align 2 { sub_account 0 }
+    CloseTrader: 8, align 4 { generation 0 }
+    MoveCash: 16, align 8 { generation 0 atoms 8 }
+    PlaceOrder: 48, align 8 {
+        generation 0 price 4 lots 8 client_id 16 expires_at 24 valid_until 32 side 40 kind 41 self_trade 42
+        reduce_only 43 match_limit 44
+    }
+    CancelOrder: 16, align 8 { generation 0 node 4 sequence 8 }
+    CancelAll: 8, align 4 { generation 0 sides 4 limit 5 }
+    UpdatePrice: 8, align 2 { market 0 }
+}
+
 #[test]
-fn stub() {}
+fn tags_are_unique_and_in_their_blocks() {
+    let expected = [
+        ("CreateExchange", 1),
+        ("ListMarket", 2),
+        ("GrowLedger", 3),
+        ("CollectFees", 4),
+        ("OpenTrader", 20),
+        ("CloseTrader", 21),
+        ("Deposit", 22),
+        ("Withdraw", 23),
+        ("PlaceOrder", 40),
+        ("CancelOrder", 41),
+        ("CancelAll", 42),
+        ("UpdatePrice", 60),
+    ];
+    assert_eq!(Tag::ALL.map(|tag| (tag.name(), tag.byte())), expected);
+    assert!(expected.is_sorted_by_key(|(_, byte)| *byte));
+}
+
+/// Codes never change their meaning; a new one is added here.
+const REFUSALS: [(&str, u32); 29] = [
+    ("UnknownInstruction", 100),
+    ("DataLength", 101),
+    ("DataVersion", 102),
+    ("FieldInvalid", 103),
+    ("InstructionExpired", 104),
+    ("AccountsCount", 200),
+    ("SignatureMissing", 201),
+    ("NotWritable", 202),
+    ("WrongOwner", 203),
+    ("AccountTwice", 204),
+    ("WrongLedger", 205),
+    ("WrongExchange", 206),
+    ("WrongVault", 207),
+    ("WrongMint", 208),
+    ("WrongTokenProgram", 209),
+    ("WrongSystemProgram", 210),
+    ("WrongAddress", 211),
+    ("NotAuthorized", 212),
+    ("TokenAccountInvalid", 213),
+    ("VaultNotExclusive", 214),
+    ("WrongTokenOwner", 215),
+    ("VaultMismatch", 216),
+    ("OracleWrongOwner", 250),
+    ("OracleWrongAccount", 251),
+    ("OracleWrongType", 252),
+    ("OracleWrongFeed", 253),
+    ("OracleWrongQueue", 254),
+    ("OracleNotVerified", 255),
+    ("OracleWritable", 256),
+];
+
+const ENGINE_ERRORS: [(&str, u32); 47] = [
+    ("OracleStale", 300),
+    ("OracleTooWide", 301),
+    ("OraclePriceInvalid", 302),
+    ("OracleRegressed", 303),
+    ("OracleFromFuture", 304),
+    ("OracleSamplesTooFew", 305),
+    ("OraclePriceOutOfRange", 306),
+    ("PriceNotValidForAction", 307),
+    ("TraderNotFound", 400),
+    ("PositionNotFound", 401),
+    ("LedgerFull", 402),
+    ("TraderNotEmpty", 403),
+    ("WithdrawExceedsAvailable", 404),
+    ("AmountZero", 405),
+    ("DepositTooLarge", 406),
+    ("OrderPriceOutOfRange", 500),
+    ("OrderLotsOutOfRange", 501),
+    ("OrderOutsideBand", 502),
+    ("OrderExpired", 503),
+    ("PostOnlyWouldCross", 504),
+    ("FillOrKillUnfilled", 505),
+    ("ReduceOnlyNothingToReduce", 506),
+    ("BookFull", 507),
+    ("OrderNotFound", 508),
+    ("ClientIdInUse", 509),
+    ("OrdersTooMany", 510),
+    ("SelfTradeCancelled", 511),
+    ("MarketNotActive", 512),
+    ("MatchLimitOutOfRange", 513),
+    ("BelowInitialMargin", 600),
+    ("PositionTooLarge", 601),
+    ("OpenInterestTooLarge", 602),
+    ("MarketNotFound", 700),
+    ("MarketsFull", 701),
+    ("ListingParametersInvalid", 702),
+    ("ListingTiersInvalid", 703),
+    ("ListingBoundExceeded", 704),
+    ("ListingFeesInvalid", 705),
+    ("ListingOracleInvalid", 706),
+    ("CapacityInvalid", 707),
+    ("Overflow", 900),
+    ("DivisionByZero", 901),
+    ("Corrupt", 902),
+    ("AccountSize", 903),
+    ("AccountType", 904),
+    ("AccountVersion", 905),
+    ("AccountNotBlank", 906),
+];
+
+#[test]
+fn error_codes_are_unique_and_in_their_blocks() {
+    let refusals: Vec<_> = Refusal::ALL.iter().map(|it| (it.name(), it.code())).collect();
+    let errors: Vec<_> = EngineError::ALL.iter().map(|it| (it.name(), it.code())).collect();
+    assert_eq!(refusals, REFUSALS);
+    assert_eq!(errors, ENGINE_ERRORS);
+    assert!(refusals.iter().all(|(_, code)| (100..300).contains(code)), "the program's are below 300");
+    assert!(errors.iter().all(|(_, code)| (300..1000).contains(code)), "the engine's from 300");
+    let all: Vec<_> = refusals.into_iter().chain(errors).collect();
+    assert_eq!(all.iter().map(|(_, code)| code).collect::<BTreeSet<_>>().len(), all.len());
+    assert_eq!(all.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len(), all.len());
+    // Anchor's codes begin at 100 for its own and at 6000 for programs; the token program's end at 19.
+    for code in 0..7_000 {
+        let known = all.iter().find(|(_, known)| *known == code);
+        assert_eq!(ProgramError::from_code(code).map(|error| (error.name(), error.code())).as_ref(), known);
+    }
+}
+
+/// Numbers at literal places of an account that the program wrote.
+struct Raw(Vec<u8>);
+
+impl Raw {
+    fn u64(&self, offset: usize) -> u64 {
+        u64::from_le_bytes(self.0[offset..offset + 8].try_into().unwrap())
+    }
+
+    fn u32(&self, offset: usize) -> u32 {
+        u32::from_le_bytes(self.0[offset..offset + 4].try_into().unwrap())
+    }
+
+    fn key(&self, offset: usize) -> &[u8] {
+        &self.0[offset..offset + 32]
+    }
+}
+
+/// Alice rests an ask of 9 at the mark with client id 77; Bob takes 4 of it.
+fn traded() -> (Scene, Raw, Raw, Raw) {
+    let mut scene = Scene::new();
+    let (alice, bob) = (scene.alice, scene.bob);
+    scene.accept(&alice, &ask(MARK, 9).client_id(77).build());
+    scene.accept(&bob, &bid(MARK, 4).immediate_or_cancel().build());
+    let raw = |address| Raw(scene.desk.chain.data(&address).unwrap());
+    let (exchange, ledger, market) =
+        (raw(scene.desk.venue.exchange), raw(scene.desk.venue.ledger), raw(scene.desk.markets[0].address));
+    (scene, exchange, ledger, market)
+}
+
+#[test]
+fn the_program_writes_exchange_and_ledger_in_this_layout() {
+    let (scene, exchange, ledger, _) = traded();
+    let venue = scene.desk.venue;
+    assert_eq!((&exchange.0[..8], exchange.0[8], exchange.0.len()), (b"QDXCHNGE".as_slice(), 1, 8192));
+    assert_eq!((exchange.u64(16), exchange.key(24)), (1, scene.desk.admin.as_array().as_slice()));
+    assert_eq!((exchange.key(56), exchange.key(88)), (venue.ledger.as_ref(), venue.vault.as_ref()));
+    assert_eq!((exchange.key(120), &exchange.0[152..156]), (venue.mint.as_ref(), [0, 1, 0xff, 0xff].as_slice()));
+    // Two sources: Pyth, and Switchboard with three samples.
+    assert_eq!((exchange.u32(280), exchange.0[288], exchange.0[392], exchange.0[393]), (2, 1, 3, 3));
+
+    assert_eq!((&ledger.0[..8], ledger.0[8]), (b"QDLEDGER".as_slice(), 1));
+    assert_eq!(
+        (ledger.key(16), ledger.key(48), ledger.key(80)),
+        (venue.exchange.as_ref(), venue.vault.as_ref(), venue.mint.as_ref())
+    );
+    // 4 lots at 200,000: a fee of 400 and a rebate of 80 atoms.
+    assert_eq!((ledger.u64(112), ledger.u64(120), ledger.u64(128)), (2 * CAPITAL, 0, 320));
+    // Created, listed, priced, opened and funded twice.
+    assert_eq!((ledger.u64(152), ledger.u32(180), ledger.0[184], ledger.0[186]), (7, 2, 1, 6));
+    // Four cells in use, none released, of 48; two traders.
+    assert_eq!((ledger.u32(160), ledger.u32(164), ledger.u32(168), ledger.u32(172)), (u32::MAX, 4, 0, 48));
+    assert_eq!((ledger.u32(176), ledger.u32(188)), (64, 2));
+
+    let row = 512;
+    assert_eq!((ledger.key(row), ledger.0[row + 34]), (scene.market().as_ref(), 1));
+    assert_eq!((ledger.u64(row + 40), ledger.u64(row + 48), ledger.u32(row + 56)), (1_000_000_000, 1_000_000_000, 1));
+    assert_eq!((ledger.u64(row + 96), ledger.u32(row + 136), ledger.u32(row + 140)), (4, MARK, MARK));
+    assert_eq!(ledger.u64(row + 152) as i64, scene.desk.chain.unix_seconds());
+    assert_eq!((ledger.u64(row + 216), ledger.u32(row + 232)), (PRICE / 200, 50_000));
+    assert_eq!(&ledger.0[row + 360..row + 368], b"SOL-PERP");
+}
+
+#[test]
+fn the_program_writes_cells_in_this_layout() {
+    let (scene, _, ledger, _) = traded();
+    let trader = LEDGER.cell(scene.bob.trader.cell).start;
+    assert_eq!((ledger.0[trader], ledger.u32(trader + 4)), (1, 2));
+    assert_eq!(
+        (ledger.key(trader + 8), ledger.key(trader + 40)),
+        (scene.bob.trader.authority.as_ref(), [0; 32].as_slice())
+    );
+    assert_eq!((ledger.u64(trader + 72), ledger.u32(trader + 80), ledger.0[trader + 84]), (CAPITAL - 400, 3, 1));
+    let long = LEDGER.cell(CellIndex::new(3)).start;
+    assert_eq!((ledger.0[long], ledger.0[long + 2], ledger.u32(long + 4)), (2, 0, 1));
+    assert_eq!((ledger.u32(long + 8), ledger.u32(long + 12), ledger.u32(long + 16)), (u32::MAX, u32::MAX, 0));
+    assert_eq!((ledger.u64(long + 24) as i64, ledger.u64(long + 32) as i64), (4, -800_000));
+    let short = LEDGER.cell(CellIndex::new(2)).start;
+    assert_eq!((ledger.u64(short + 24) as i64, ledger.u64(short + 32) as i64), (-4, 800_000));
+    assert_eq!((ledger.u32(short + 12), ledger.u32(short + 16), ledger.u64(short + 56)), (0, 1, 5));
+    assert_eq!((ledger.u64(short + 72), ledger.u64(short + 88) as i64), (1_000_000, -80));
+    assert_eq!((ledger.u32(short + 104), ledger.u32(short + 108)), (0, MARK));
+    // The last record: Bob's deposit.
+    let event = LEDGER.event(7).start;
+    assert_eq!((ledger.u64(event), ledger.0[event + 24], ledger.u32(event + 28)), (7, 5, 1));
+    assert_eq!((ledger.u32(event + 32), ledger.u64(event + 40), ledger.u64(event + 48)), (2, CAPITAL, CAPITAL));
+}
+
+#[test]
+fn the_program_writes_markets_in_this_layout() {
+    let (scene, _, _, market) = traded();
+    assert_eq!(
+        (&market.0[..8], market.0[8], market.key(16)),
+        (b"QDMARKET".as_slice(), 1, scene.desk.venue.ledger.as_ref())
+    );
+    assert_eq!((market.u32(52), market.u32(56)), (SIDE, TRADE_EVENTS));
+    // No bid, one ask, last trade at the mark, one order, two events.
+    assert_eq!((market.u32(60), market.u32(64), market.u32(68)), (0, 1, MARK));
+    assert_eq!((market.u64(72) as i64, market.u64(80), market.u64(88)), (scene.desk.chain.unix_seconds(), 1, 2));
+    let entry = MARKET.entries(Side::Ask, 1).start;
+    assert_eq!((market.u32(entry), market.u32(entry + 4), market.u64(entry + 8)), (!MARK, 0, 1));
+    let node = MARKET.node(NodeIndex::new(0)).start;
+    assert_eq!((market.u64(node), market.u64(node + 8), market.u64(node + 16)), (1, 77, 5));
+    assert_eq!((market.u32(node + 40), market.u32(node + 44), market.0[node + 56]), (MARK, 2, 1));
+    assert_eq!(market.0[node + 32..node + 40], scene.alice.trader.authority.as_array()[..8]);
+    let fill = MARKET.event(2).start;
+    assert_eq!((market.u64(fill), market.u64(fill + 24), market.u64(fill + 32)), (2, 1, 77));
+    assert_eq!((market.u64(fill + 40), market.u32(fill + 48), market.0[fill + 60]), (4, MARK, 2));
+    assert_eq!((market.u32(fill + 52), market.u32(fill + 56)), (0, 1));
+    assert_eq!((market.u64(fill + 64) as i64, market.u64(fill + 72) as i64), (400, -80));
+    assert_eq!(read::market_header(&scene.desk, 0).side_len(Side::Ask), 1);
+}

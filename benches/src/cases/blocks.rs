@@ -39,7 +39,7 @@ pub struct Blocks {
     pub tables: Vec<Table>,
     /// Single orders per second.
     pub single: u64,
-    /// Order operations per second of the best batch.
+    /// Order operations per second when ten quotes are replaced in each transaction.
     pub batched: u64,
     /// Ten cancels and ten places, program alone.
     pub replace: u64,
@@ -47,26 +47,14 @@ pub struct Blocks {
 
 /// The table, on a regular book of depth 250.
 pub fn measure(vm: &mut Vm, base: &Stage) -> Result<Blocks> {
-    let mut table = Table::new(
-        "Block cost and capacity of one risk group",
-        "Depth 250, a ledger of 258 KiB. Every transaction carries the client's three compute-budget instructions (450), \
-         the trader pays for it, and limits are set to what is used. `cost = 720 × signatures + 300 × write locks + \
-         data / 4 + CU + 8 × pages`. The cost counts against the ledger, which all of these write: 20 million per slot of \
-         200 ms. \"× n\" is as many as fit into 1,232 bytes. These are ceilings of the protocol, not forecasts.",
-        &[
-            "transaction",
-            "operations",
-            "bytes",
-            "write locks",
-            "data bytes",
-            "pages",
-            "CU",
-            "cost",
-            "per slot",
-            "operations per second",
-        ],
-    );
+    let mut table = table(base.desk.chain.bytes(&base.desk.venue.ledger)?.len());
     let mut blocks = Blocks { tables: Vec::new(), single: 0, batched: 0, replace: 0 };
+    let mut features = Table::new(
+        "With every feature",
+        "The same instructions, program alone, as if every feature that the runtime knows were active. Mainnet has yet to \
+         activate some of them, such as direct mapping of account data.",
+        &["instruction", "mainnet", "every feature"],
+    );
     let singles = single_plans(base)?;
     let batches = batch_plans(base)?;
     for (index, plan) in singles.iter().chain(&batches).enumerate() {
@@ -75,16 +63,44 @@ pub fn measure(vm: &mut Vm, base: &Stage) -> Result<Blocks> {
         if index == 0 {
             blocks.single = per_second;
         }
-        if index >= singles.len() {
-            blocks.batched = blocks.batched.max(per_second);
-        }
-        if plan.name.starts_with("CancelAll of 10") {
+        if index + 1 == singles.len() + batches.len() {
+            blocks.batched = per_second;
             blocks.replace = load.compute_units - 3 * BUDGET_INSTRUCTION;
         }
         table.row(row(plan, &load, per_second));
     }
-    blocks.tables.push(table);
+    for plan in &singles {
+        let instruction = plan.instructions.first().context("an instruction")?;
+        let units =
+            [vm.accepted(&plan.stage.desk, instruction)?, vm.with_every_feature(&plan.stage.desk, instruction)?];
+        features.row(std::iter::once(plan.name.clone()).chain(units.map(|units| number(Some(units)))).collect());
+    }
+    blocks.tables = vec![table, features];
     Ok(blocks)
+}
+
+/// The table without rows.
+fn table(ledger_bytes: usize) -> Table {
+    let text = format!(
+        "Depth 250, a ledger of {} KiB. Every transaction carries the client's three compute-budget instructions (450), the \
+         trader pays for it, and its limits are what it uses. `cost = 720 × signatures + 300 × write locks + data / 4 + CU \
+         + 8 × pages`. The cost counts against the ledger, which all of these write: 20 million per slot of 200 ms. \
+         \"× n\" is as many as fit into 1,232 bytes. These are ceilings of the protocol, not forecasts.",
+        ledger_bytes.div_ceil(1 << 10)
+    );
+    let columns = [
+        "transaction",
+        "operations",
+        "bytes",
+        "write locks",
+        "data bytes",
+        "pages",
+        "CU",
+        "cost",
+        "per slot",
+        "operations per second",
+    ];
+    Table::new("Block cost and capacity of one risk group", &text, &columns)
 }
 
 fn row(plan: &Plan, load: &Load, per_second: u64) -> Vec<String> {

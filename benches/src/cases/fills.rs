@@ -3,11 +3,11 @@
 use anyhow::{Context, Result};
 use quantdesk_client::engine::{Side, UnixSeconds};
 
-use super::{Case, compare, depth_table, orders};
+use super::{Case, compare, comparison, depth_table, each_further, orders};
 use crate::{
     peers::{self, Peer, target},
     stage::{MARK, MARKET, SOL, STEP, Stage, ask, bid},
-    table::{DASH, Table, number, ratio, verdict},
+    table::{Table, number},
     vm::Vm,
 };
 
@@ -82,10 +82,9 @@ pub fn measure(vm: &mut Vm, stages: &[Stage]) -> Result<Fills> {
     let units = compare(vm, &mut many, stages, &cases)?;
     let further = further_makers(&units)?;
     let worst = further.iter().copied().max().unwrap_or(0);
-    let mut cells = vec!["each further maker, 2 to 32, on average".to_owned()];
+    let mut cells = vec!["each further maker, mean of 2 to 32".to_owned()];
     cells.extend(further.iter().map(|units| number(Some(*units))));
-    cells.extend([number(Some(target::MAKER)), verdict(worst, target::MAKER)]);
-    cells.extend([super::named(&peers::MANGO_MATCH), ratio(peers::MANGO_MATCH.units, worst)]);
+    cells.extend(comparison(Some(worst), Some(target::MAKER), Some(&peers::MANGO_MATCH)));
     many.row(cells);
     Ok(Fills { tables: vec![table, many], further_maker: worst })
 }
@@ -151,7 +150,7 @@ fn on_the_way() -> Vec<Case> {
 }
 
 fn take_many(count: usize, peer: Option<Peer>) -> Case {
-    let case = Case::new(format!("{count} makers"), move |vm, mut stage| {
+    let case = Case::new(format!("{count} {}", if count == 1 { "maker" } else { "makers" }), move |vm, mut stage| {
         for maker in 0..count {
             let maker = *stage.makers.get(maker).context("a maker")?;
             stage.place(&maker, &ask(BEST_ASK, SOL).post_only().build())?;
@@ -167,7 +166,7 @@ fn take_many(count: usize, peer: Option<Peer>) -> Case {
 
 /// Per column, what each maker beyond the first costs, rounded up.
 fn further_makers(units: &[Vec<u64>]) -> Result<Vec<u64>> {
-    let (first, last) = (units.first().context(DASH)?, units.last().context(DASH)?);
-    let makers = COUNTS[COUNTS.len() - 1].0 as u64 - 1;
-    Ok(first.iter().zip(last).map(|(one, all)| (all - one).div_ceil(makers)).collect())
+    let (first, last) = (units.first().context("one maker")?, units.last().context("all makers")?);
+    let makers = COUNTS[COUNTS.len() - 1].0;
+    Ok(first.iter().zip(last).map(|(one, all)| each_further(*one, *all, makers)).collect())
 }

@@ -3,11 +3,11 @@
 use anyhow::{Context, Result};
 use quantdesk_client::{engine::QuoteAtoms, instruction::Trader};
 
-use super::named;
+use super::{COMPARISON, comparison, each_further};
 use crate::{
     peers::{self, target},
     stage::{MARK, MARKET, SOL, STEP, Stage, ask, bid},
-    table::{Table, number, ratio, verdict},
+    table::{Table, number},
     vm::Vm,
 };
 
@@ -20,8 +20,10 @@ const BEST_ASK: u32 = MARK + STEP / 2;
 pub struct Margin {
     /// Table.
     pub table: Table,
-    /// Compute units that each further position adds to a placement, at worst.
-    pub further_position: u64,
+    /// Compute units that each further position adds to an order, at worst.
+    pub plain: u64,
+    /// The same if each has a resting order, too.
+    pub with_orders: u64,
 }
 
 type Measure = fn(&mut Vm, Stage, Trader) -> Result<u64>;
@@ -40,46 +42,31 @@ pub fn measure(vm: &mut Vm, base: &Stage) -> Result<Margin> {
         &["case, by positions"],
     );
     table.columns.extend(COUNTS.iter().map(|count| count.to_string()));
-    table
-        .columns
-        .extend(["each further position", "target", "", "best published peer", "peer ÷ ours"].map(String::from));
-    let cases: [(&str, Setup, Measure); 6] = [
-        ("PlaceOrder, post-only; position found first", found_first, place),
-        ("PlaceOrder, post-only; position found last", found_last, place),
-        ("PlaceOrder, post-only; each other position has an order, too", with_orders, place),
-        ("PlaceOrder, IOC, 1 maker; position found last", found_last, take),
-        ("CancelOrder; position found last", found_last, cancel),
-        ("Withdraw", found_last, withdraw),
+    table.columns.extend(["each further"].into_iter().chain(COMPARISON).map(String::from));
+    let cases: [(&str, Setup, Measure, Option<u64>); 6] = [
+        ("PlaceOrder, post-only; position found first", found_first, place, Some(target::POSITION)),
+        ("PlaceOrder, post-only; position found last", found_last, place, Some(target::POSITION)),
+        ("PlaceOrder, post-only; each other position has an order, too", with_orders, place, Some(target::POSITION)),
+        ("PlaceOrder, IOC, 1 maker; position found last", found_last, take, Some(target::POSITION)),
+        ("CancelOrder; position found last", found_last, cancel, None),
+        ("Withdraw", found_last, withdraw, None),
     ];
-    let mut worst = 0;
-    for (name, setup, measure) in cases {
+    let mut further = Vec::new();
+    for (name, setup, measure, target) in cases {
         let mut units = Vec::new();
         for count in COUNTS {
             let mut stage = stage.clone();
             let trader = setup(&mut stage, count).context(name)?;
             units.push(measure(vm, stage, trader).context(name)?);
         }
-        let further = further(&units);
+        let each = each_further(units[0], units[COUNTS.len() - 1], COUNTS[COUNTS.len() - 1]);
         let mut cells = vec![name.to_owned()];
-        cells.extend(units.iter().chain([&further]).map(|units| number(Some(*units))));
-        let examines = further > 0;
-        cells.push(number(examines.then_some(target::POSITION)));
-        if examines {
-            worst = worst.max(further);
-            cells.extend([verdict(further, target::POSITION), named(&peers::MANGO_HEALTH)]);
-            cells.push(ratio(peers::MANGO_HEALTH.units, further));
-        }
-        cells.resize(table.columns.len(), crate::table::DASH.into());
+        cells.extend(units.iter().chain([&each]).map(|units| number(Some(*units))));
+        cells.extend(comparison(Some(each), target, target.map(|_| &peers::MANGO_HEALTH)));
         table.row(cells);
+        further.push(each);
     }
-    Ok(Margin { table, further_position: worst })
-}
-
-/// What each position beyond the first costs, rounded up.
-fn further(units: &[u64]) -> u64 {
-    let (first, last) = (units.first().copied().unwrap_or(0), units.last().copied().unwrap_or(0));
-    let positions = COUNTS[COUNTS.len() - 1] - COUNTS[0];
-    last.saturating_sub(first).div_ceil(positions as u64)
+    Ok(Margin { table, plain: further[0].max(further[1]).max(further[3]), with_orders: further[2] })
 }
 
 /// Alice's first position is that in this market.

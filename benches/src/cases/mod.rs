@@ -56,26 +56,37 @@ impl Case {
 
 /// Measures cases on stages, one column each, and compares the worst column. Returns the figures, too.
 fn compare(vm: &mut Vm, table: &mut Table, stages: &[Stage], cases: &[Case]) -> Result<Vec<Vec<u64>>> {
-    table.columns.extend(["target", "", "best published peer", "peer ÷ ours"].map(String::from));
+    table.columns.extend(COMPARISON.map(String::from));
     let mut figures = Vec::new();
     for case in cases {
         let units = case.measure(vm, stages)?;
-        let worst = units.iter().copied().max().unwrap_or(0);
+        let worst = units.iter().copied().max();
         let mut cells = vec![case.name.clone()];
         cells.extend(units.iter().map(|units| number(Some(*units))));
-        cells.push(number(case.target));
-        cells.push(case.target.map_or_else(|| DASH.into(), |target| verdict(worst, target)));
-        cells.push(case.peer.map_or_else(|| DASH.into(), |peer| named(&peer)));
-        cells.push(case.peer.map_or_else(|| DASH.into(), |peer| ratio(peer.units, worst)));
+        cells.extend(comparison(worst, case.target, case.peer.as_ref()));
         table.row(cells);
         figures.push(units);
     }
     Ok(figures)
 }
 
-/// `3,157 Manifest, …`.
-fn named(peer: &Peer) -> String {
-    format!("{} {}", number(Some(peer.units)), peer.name)
+/// Columns that [`comparison`] fills.
+const COMPARISON: [&str; 4] = ["target", "is", "best published peer", "peer ÷ ours"];
+
+/// A figure against its target and against a peer's.
+fn comparison(units: Option<u64>, target: Option<u64>, peer: Option<&Peer>) -> [String; 4] {
+    let dash = || DASH.to_owned();
+    [
+        number(target),
+        units.zip(target).map_or_else(dash, |(units, target)| verdict(units, target)),
+        peer.map_or_else(dash, |peer| format!("{} {}", peer.venue, number(Some(peer.units)))),
+        peer.zip(units).map_or_else(dash, |(peer, units)| ratio(peer.units, units)),
+    ]
+}
+
+/// What each one beyond the first costs on average, rounded up, given the units of one and of `count`.
+fn each_further(one: u64, all: u64, count: usize) -> u64 {
+    all.saturating_sub(one).div_ceil(count.saturating_sub(1).max(1) as u64)
 }
 
 /// A table over [`DEPTHS`], still without rows.

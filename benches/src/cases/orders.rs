@@ -115,15 +115,19 @@ fn cancels() -> Vec<Case> {
             .against(peers::PHOENIX_CANCEL)
         })
         .collect();
-    for count in [0, 1, 8, 32] {
-        let case = Case::new(format!("CancelAll, {count} orders"), move |vm, mut stage| {
-            scatter(&mut stage, count)?;
-            let instruction = stage.desk.venue.cancel_all(&stage.alice, &stage.market(), Sides::Both, u8::MAX);
-            vm.accepted(&stage.desk, &instruction)
-        });
-        cases.push(if count == 8 { case.against(peers::OPENBOOK_CANCEL_8) } else { case });
-    }
+    cases.push(cancel_all("CancelAll, no order", 0));
+    cases.push(cancel_all("CancelAll, 1 order", 1).against(peers::PHOENIX_CANCEL));
+    cases.push(cancel_all("CancelAll, 8 orders", 8).against(peers::OPENBOOK_CANCEL_8));
+    cases.push(cancel_all("CancelAll, 32 orders", 32));
     cases
+}
+
+fn cancel_all(name: &str, count: u32) -> Case {
+    Case::new(name, move |vm, mut stage| {
+        scatter(&mut stage, count)?;
+        let instruction = stage.desk.venue.cancel_all(&stage.alice, &stage.market(), Sides::Both, u8::MAX);
+        vm.accepted(&stage.desk, &instruction)
+    })
 }
 
 /// Gives Alice orders that are spread evenly over the bids.

@@ -1,10 +1,10 @@
 //! The summary: what was aimed at, what came out.
 
 use crate::{
-    cases::{DEPTHS, blocks::Blocks, fills::Fills, margin::Margin, named, others::Others},
+    cases::{COMPARISON, blocks::Blocks, comparison, fills::Fills, margin::Margin, others::Others},
     peers::{self, Peer, target},
     samples::AtDepth,
-    table::{DASH, Table, number, ratio, verdict},
+    table::{Table, number},
 };
 
 /// Everything that the summary draws on.
@@ -21,11 +21,12 @@ pub struct Findings<'a> {
     pub blocks: &'a Blocks,
 }
 
-/// One line: operation, what was measured, how, target, peer.
+/// One line of the summary.
 struct Line {
     operation: &'static str,
-    measured: Option<u64>,
     basis: &'static str,
+    /// `None` if there is no such instruction.
+    units: Option<u64>,
     target: u64,
     peer: Option<Peer>,
 }
@@ -34,74 +35,76 @@ struct Line {
 pub fn units(findings: &Findings<'_>) -> Table {
     let mut table = Table::new(
         "Targets",
-        "Compute units of the program alone. Placing, cancelling and taking are judged by the 99th percentile over random \
-         books of the deepest kind, the rest by the worst case in its table.",
-        &["operation", "CU", "basis", "target", "", "best published peer", "peer ÷ ours"],
+        "Compute units of the program alone. Placing, cancelling and taking are judged by the worst 99th percentile over \
+         all depths, the rest by the worst case in its table.",
+        &["operation", "basis", "CU"],
     );
-    for line in lines(findings) {
-        table.row(vec![
-            line.operation.into(),
-            number(line.measured),
-            line.basis.into(),
-            number(Some(line.target)),
-            line.measured.map_or_else(|| DASH.into(), |units| verdict(units, line.target)),
-            line.peer.map_or_else(|| DASH.into(), |peer| named(&peer)),
-            line.peer.zip(line.measured).map_or_else(|| DASH.into(), |(peer, units)| ratio(peer.units, units)),
-        ]);
+    table.columns.extend(COMPARISON.map(String::from));
+    let order_lines = order_lines(findings);
+    for line in order_lines.into_iter().chain(other_lines(findings)) {
+        let mut cells = vec![line.operation.into(), line.basis.into(), number(line.units)];
+        cells.extend(comparison(line.units, Some(line.target), line.peer.as_ref()));
+        table.row(cells);
     }
     table
 }
 
-fn lines(findings: &Findings<'_>) -> Vec<Line> {
-    const NOT_BUILT: &str = "no such instruction yet";
-    const PERCENTILE: &str = "P99 at depth 1,000";
-    debug_assert_eq!(DEPTHS.last(), Some(&1_000));
-    let deepest = findings.samples.last();
-    let line = |operation, measured, basis, target, peer| Line { operation, measured, basis, target, peer };
-    let at = |percentile: fn(&AtDepth) -> u64| deepest.map(percentile);
+fn line(operation: &'static str, basis: &'static str, units: u64, target: u64, peer: Peer) -> Line {
+    Line { operation, basis, units: Some(units), target, peer: Some(peer) }
+}
+
+fn not_built(operation: &'static str, target: u64, peer: Option<Peer>) -> Line {
+    Line { operation, basis: "no such instruction yet", units: None, target, peer }
+}
+
+fn order_lines(findings: &Findings<'_>) -> Vec<Line> {
+    const PERCENTILE: &str = "P99";
+    let worst = |percentile: fn(&AtDepth) -> u64| findings.samples.iter().map(percentile).max().unwrap_or(0);
+    let margin = findings.margin;
+    vec![
+        line(
+            "place an order that rests, 1 position",
+            PERCENTILE,
+            worst(|at| at.place.percentile(99)),
+            target::PLACE,
+            peers::MANIFEST,
+        ),
+        line("each further position", "mean of 2 to 32", margin.plain, target::POSITION, peers::MANGO_HEALTH),
+        line(
+            "each further position with an order",
+            "mean of 2 to 32",
+            margin.with_orders,
+            target::POSITION,
+            peers::MANGO_HEALTH,
+        ),
+        line(
+            "cancel by handle",
+            PERCENTILE,
+            worst(|at| at.cancel.percentile(99)),
+            target::CANCEL,
+            peers::PHOENIX_CANCEL,
+        ),
+        line("take, 1 maker", PERCENTILE, worst(|at| at.take.percentile(99)), target::TAKE, peers::PERCOLATOR_TRADE),
+        line("each further maker", "mean of 2 to 32", findings.fills.further_maker, target::MAKER, peers::MANGO_MATCH),
+    ]
+}
+
+fn other_lines(findings: &Findings<'_>) -> Vec<Line> {
+    const WORST: &str = "worst case";
     let others = findings.others;
     vec![
         line(
-            "place, rests, 1 position",
-            at(|at| at.place.percentile(99)),
-            PERCENTILE,
-            target::PLACE,
-            Some(peers::MANIFEST),
-        ),
-        line(
-            "each further position",
-            Some(findings.margin.further_position),
-            "mean of 2 to 32",
-            target::POSITION,
-            Some(peers::MANGO_HEALTH),
-        ),
-        line("cancel", at(|at| at.cancel.percentile(99)), PERCENTILE, target::CANCEL, Some(peers::PHOENIX_CANCEL)),
-        line("take, 1 maker", at(|at| at.take.percentile(99)), PERCENTILE, target::TAKE, Some(peers::PERCOLATOR_TRADE)),
-        line(
-            "each further maker",
-            Some(findings.fills.further_maker),
-            "mean of 2 to 32",
-            target::MAKER,
-            Some(peers::MANGO_MATCH),
-        ),
-        line(
-            "cancel 10, place 10",
-            Some(findings.blocks.replace),
-            "11 instructions; ReplaceQuotes is not built yet",
+            "replace 10 quotes",
+            "11 instructions, no ReplaceQuotes yet",
+            findings.blocks.replace,
             target::REPLACE,
-            Some(peers::PHOENIX_REPLACE),
+            peers::PHOENIX_REPLACE,
         ),
-        line("MoveLadder", None, NOT_BUILT, target::MOVE_LADDER, None),
-        line(
-            "UpdatePrice, 2 sources",
-            Some(others.update_price),
-            "worst case",
-            target::UPDATE_PRICE,
-            Some(peers::DRIFT_LAZER),
-        ),
-        line("liquidate, 1 fill", None, NOT_BUILT, target::LIQUIDATE, Some(peers::PERCOLATOR_LIQUIDATE)),
-        line("deposit", Some(others.deposit), "worst case", target::DEPOSIT, Some(peers::PERCOLATOR_DEPOSIT)),
-        line("withdraw", Some(others.withdraw), "1 position", target::WITHDRAW, Some(peers::PERCOLATOR_WITHDRAW)),
+        not_built("move a ladder", target::MOVE_LADDER, None),
+        line("UpdatePrice, 2 sources", WORST, others.update_price, target::UPDATE_PRICE, peers::DRIFT_LAZER),
+        not_built("liquidate into the book, 1 fill", target::LIQUIDATE, Some(peers::PERCOLATOR_LIQUIDATE)),
+        line("Deposit", WORST, others.deposit, target::DEPOSIT, peers::PERCOLATOR_DEPOSIT),
+        line("Withdraw", "1 position", others.withdraw, target::WITHDRAW, peers::PERCOLATOR_WITHDRAW),
     ]
 }
 
@@ -109,12 +112,12 @@ fn lines(findings: &Findings<'_>) -> Vec<Line> {
 pub fn capacity(blocks: &Blocks) -> Table {
     let mut table = Table::new(
         "Targets of capacity",
-        "Order operations per second of one risk group, by the cost model below.",
-        &["operations", "per second", "target", ""],
+        "Order operations per second of one risk group, by the cost model (see the table of block costs).",
+        &["operations", "per second", "target", "is"],
     );
     let lines = [
         ("single orders, one in a transaction", blocks.single, target::SINGLE_ORDERS),
-        ("best batch of one transaction", blocks.batched, target::BATCHED_ORDERS),
+        ("10 quotes replaced in a transaction", blocks.batched, target::BATCHED_ORDERS),
     ];
     for (name, measured, target) in lines {
         let verdict = if measured >= target {
@@ -131,13 +134,13 @@ pub fn capacity(blocks: &Blocks) -> Table {
 pub fn sources() -> Table {
     let mut table = Table::new(
         "Peers",
-        "Spot books examine no margin and move tokens; engines without a book match nothing. No peer does both in one \
-         instruction for less. Percolator's PushOraclePrice takes 1,010, but there a trusted key writes a number, so it is \
-         not compared with UpdatePrice.",
-        &["figure", "CU", "source"],
+        "Published compute units, or measured on published binaries where the source says so. Spot books examine no \
+         margin; Percolator examines margin but has no book. Percolator's PushOraclePrice takes 1,010, but there a trusted \
+         key writes a number, so UpdatePrice is not compared with it.",
+        &["venue", "figure", "CU", "source"],
     );
     for peer in peers::ALL {
-        table.row(vec![peer.name.into(), number(Some(peer.units)), peer.source.into()]);
+        table.row(vec![peer.venue.into(), peer.what.into(), number(Some(peer.units)), peer.source.into()]);
     }
     table
 }

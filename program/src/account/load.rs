@@ -35,6 +35,19 @@ pub fn distinct(a: &AccountView, b: &AccountView) -> Result<(), ProgramError> {
     if a.address() == b.address() { Err(Refusal::AccountTwice.into()) } else { Ok(()) }
 }
 
+/// Fails with `AccountTwice` if any two accounts are the same. For instructions that run rarely.
+#[inline(never)]
+pub fn all_distinct(accounts: &[&AccountView]) -> Result<(), ProgramError> {
+    let mut rest = accounts;
+    while let [first, others @ ..] = rest {
+        for other in others {
+            distinct(first, other)?;
+        }
+        rest = others;
+    }
+    Ok(())
+}
+
 #[inline(always)]
 fn check_owner(account: &AccountView, program_id: &Address) -> Result<(), ProgramError> {
     if account.owned_by(program_id) { Ok(()) } else { Err(Refusal::WrongOwner.into()) }

@@ -4,4 +4,4 @@ pub mod load;
 pub mod pda;
 pub mod resize;
 
-pub use load::{distinct, key_of, own, own_mut, signer, writable};
+pub use load::{all_distinct, distinct, key_of, own, own_mut, signer, writable};

@@ -92,7 +92,7 @@ pub struct ChartEvent {
     pub unix_seconds: i64,
     /// Where the marker goes; of no meaning for a phase.
     pub price: f64,
-    /// `phase`, `liquidation`, `takeover`, `deleverage`, `shortfall`; any other is drawn too.
+    /// `phase` is drawn as a dashed line with its label, any other as a marker.
     pub kind: String,
     /// What the list of events says of it, or the name of the phase.
     pub label: String,
@@ -152,26 +152,16 @@ pub struct Totals {
     pub transactions: u64,
     /// Of those, refused by the program.
     pub failed_transactions: u64,
-    /// Never reached a block: expired or crowded out.
-    pub dropped_transactions: u64,
     /// Simulated.
     pub slots: u64,
     /// Matches of a taker with one maker.
     pub fills: u64,
-    /// Positions reduced through the book.
-    pub liquidations: u64,
-    /// Positions taken over by a liquidator.
-    pub takeovers: u64,
-    /// Positions closed against a bankrupt one.
-    pub deleverages: u64,
     /// Quote units, each fill counted once.
     pub volume: f64,
     /// Before rebates.
     pub fees_taker: f64,
     /// Paid out of the taker fees.
     pub rebates_maker: f64,
-    /// Losses beyond the equity of liquidated accounts.
-    pub shortfall: f64,
 }
 
 /// Quote units moved between two buckets of the ledger during the run.

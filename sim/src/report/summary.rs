@@ -93,15 +93,10 @@ pub fn total_figures(record: &RunRecord) -> Vec<(&'static str, String)> {
         ("fills", format::integer(totals.fills)),
         ("transactions", format::integer(totals.transactions)),
         ("failed", format::integer(totals.failed_transactions)),
-        ("dropped", format::integer(totals.dropped_transactions)),
         ("slots", format::integer(totals.slots)),
         ("compute units", format::integer(compute_units)),
         ("taker fees", format::usd(totals.fees_taker)),
         ("maker rebates", format::usd(totals.rebates_maker)),
-        ("liquidations", format::integer(totals.liquidations)),
-        ("takeovers", format::integer(totals.takeovers)),
-        ("deleverages", format::integer(totals.deleverages)),
-        ("shortfall", format::usd(totals.shortfall)),
     ]
 }
 

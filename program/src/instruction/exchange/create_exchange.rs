@@ -16,7 +16,7 @@
 //! `CapacityInvalid`, `AccountNotBlank`, `FieldInvalid` and the account errors.
 
 use crate::{
-    account::{distinct, key_of, own_mut, pda, signer, writable},
+    account::{all_distinct, key_of, own_mut, pda, signer, writable},
     error::{Refusal, engine},
     instruction::{Context, expect, now},
     token,
@@ -69,10 +69,10 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let [admin, exchange, ledger, vault, mint, authority, system] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
+    all_distinct(&[admin, exchange, ledger, vault, mint, authority, system])?;
     let admin_key = key_of(signer(admin)?);
     writable(admin)?;
     writable(exchange)?;
-    distinct(exchange, ledger)?;
     if system.address() != &pinocchio_system::ID {
         return Err(Refusal::WrongSystemProgram.into());
     }

@@ -7,7 +7,7 @@
 //! Fails with `LedgerFull`, `FieldInvalid` and the account errors.
 
 use crate::{
-    account::{key_of, own_mut, signer},
+    account::{distinct, key_of, own_mut, signer},
     error::{Refusal, engine},
     instruction::{Context, expect, now},
 };
@@ -41,6 +41,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let [owner, ledger] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
+    distinct(owner, ledger)?;
     let owner = key_of(signer(owner)?);
     let mut ledger = own_mut(ledger, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;

@@ -1,0 +1,407 @@
+//! Every account of every instruction, wrong in every way: one exact code each, and nothing changed.
+//!
+//! [`World::instances`] is the list of instructions with the role of each account. [`mutations`] is the list of ways to
+//! be wrong. [`rule`] says what must come of it; it knows the roles and, where two checks compete, the documented order:
+//! accounts first, then relations between them, then the engine, then tokens.
+
+use quantdesk_client::{
+    Address, Refusal, Tag, address,
+    engine::{
+        EngineError,
+        state::{exchange::EXCHANGE_DISCRIMINATOR, ledger::LEDGER_DISCRIMINATOR, market::MARKET_DISCRIMINATOR},
+    },
+    error::ProgramError,
+    instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM},
+};
+use quantdesk_sim::chain::{Chain, PROGRAM};
+use quantdesk_tests::{
+    instances::{Instance, Role, World},
+    scene::{TOKEN_2022, edit_account},
+    snapshot::Snapshot,
+    token_error,
+};
+use solana_instruction::{AccountMeta, Instruction, error::InstructionError};
+use solana_transaction::TransactionError;
+use std::collections::BTreeMap;
+
+/// The clock sysvar.
+const CLOCK: Address = Address::from_str_const("SysvarC1ock11111111111111111111111111111111");
+
+/// A way in which one account is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mutation {
+    /// Does not sign.
+    Unsigned,
+    /// Is not writable.
+    ReadOnly,
+    /// Is owned by this other program.
+    Owner(Address),
+    /// Has another discriminator.
+    Discriminator(u64),
+    /// Has another layout version.
+    Version(u8),
+    /// Has bytes more or fewer.
+    Length(i32),
+    /// Has no byte.
+    NoData,
+    /// Has zero bytes only.
+    Zeroed,
+    /// Does not exist.
+    Absent,
+    /// Is the account of this role in the same instruction.
+    Twice(Role),
+    /// Is another account of its kind: of the admin's other exchange, or otherwise closest to right.
+    Sister,
+    /// Is another account of its kind, of somebody else.
+    Stranger,
+    /// Is this program.
+    OwnProgram,
+    /// Is a sysvar.
+    Sysvar,
+    /// Is left out.
+    Missing,
+}
+
+/// What must come of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// This code of the program.
+    Refused(ProgramError),
+    /// This error of the token program.
+    TokenProgram(InstructionError),
+    /// Nothing is wrong with it.
+    Accepted,
+}
+
+impl<T: Into<ProgramError>> From<T> for Outcome {
+    fn from(error: T) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+const fn is_own(role: Role) -> bool {
+    matches!(role, Role::Exchange | Role::Ledger | Role::Market)
+}
+
+const fn is_blank(role: Role) -> bool {
+    matches!(role, Role::BlankLedger | Role::BlankMarket)
+}
+
+const fn is_token(role: Role) -> bool {
+    matches!(role, Role::Tokens | Role::Vault)
+}
+
+const fn is_oracle(role: Role) -> bool {
+    matches!(role, Role::Pyth | Role::Switchboard)
+}
+
+const fn is_program(role: Role) -> bool {
+    matches!(role, Role::System | Role::TokenProgram)
+}
+
+/// Roles whose account exists and whose bytes are read.
+const fn has_data(role: Role) -> bool {
+    is_own(role) || is_blank(role) || is_token(role) || is_oracle(role) || matches!(role, Role::Mint)
+}
+
+/// Every way in which the account at `place` can be wrong.
+fn mutations(instance: &Instance, place: usize) -> Vec<Mutation> {
+    let role = instance.roles[place];
+    let meta = &instance.instruction.accounts[place];
+    let mut list = vec![Mutation::Missing];
+    if meta.is_signer {
+        list.push(Mutation::Unsigned);
+    }
+    if meta.is_writable {
+        list.push(Mutation::ReadOnly);
+    }
+    if has_data(role) {
+        list.extend([Mutation::Owner(TOKEN_2022), Mutation::Owner(SYSTEM_PROGRAM), Mutation::Absent, Mutation::NoData]);
+        list.extend([-8, -1, 1, 8].map(Mutation::Length));
+        let own = if is_own(role) || is_blank(role) { TOKEN_PROGRAM } else { PROGRAM };
+        list.push(Mutation::Owner(own));
+    }
+    if is_own(role) || is_blank(role) {
+        let discriminators = [EXCHANGE_DISCRIMINATOR, LEDGER_DISCRIMINATOR, MARKET_DISCRIMINATOR, u64::MAX];
+        let own = match role {
+            Role::Exchange => EXCHANGE_DISCRIMINATOR,
+            Role::Ledger => LEDGER_DISCRIMINATOR,
+            Role::Market => MARKET_DISCRIMINATOR,
+            _ => 0,
+        };
+        list.extend(discriminators.into_iter().chain([0]).filter(|it| *it != own).map(Mutation::Discriminator));
+        list.extend([0, 2, 255].into_iter().filter(|it| is_own(role) || *it > 0).map(Mutation::Version));
+    }
+    if has_data(role) && !is_blank(role) {
+        list.push(Mutation::Zeroed);
+    }
+    list.extend([Mutation::Sister, Mutation::Stranger]);
+    if !matches!(role, Role::Signer | Role::Payer) {
+        list.extend([Mutation::OwnProgram, Mutation::Sysvar]);
+    }
+    list.extend(instance.roles.iter().filter(|other| **other != role).map(|other| Mutation::Twice(*other)));
+    list
+}
+
+/// Another account of the same kind.
+fn replacement(world: &World, instance: &Instance, role: Role, sister: bool) -> Address {
+    let (desk, bob) = (&world.scene.desk, &world.scene.bob);
+    let other = if sister { &world.sister } else { &world.stranger };
+    match role {
+        Role::Signer | Role::Payer if sister => bob.trader.authority,
+        Role::Signer if instance.tag == Tag::CloseTrader => world.scene.alice.trader.authority,
+        Role::Signer | Role::Payer => world.carol.trader.authority,
+        Role::NewExchange if sister => desk.venue.exchange,
+        Role::NewExchange => address::exchange(&PROGRAM, 77),
+        Role::BlankLedger | Role::Ledger => other.venue.ledger,
+        Role::BlankMarket | Role::Market => other.markets[0].address,
+        Role::Exchange => other.venue.exchange,
+        Role::Tokens if sister && instance.tag == Tag::CollectFees => world.scene.alice.tokens,
+        Role::Tokens => bob.tokens,
+        Role::Vault => other.venue.vault,
+        Role::Mint => world.mint,
+        Role::Authority => address::vault_authority(&PROGRAM, &other.venue.ledger),
+        Role::System => {
+            if sister {
+                TOKEN_PROGRAM
+            } else {
+                TOKEN_2022
+            }
+        }
+        Role::TokenProgram => {
+            if sister {
+                TOKEN_2022
+            } else {
+                SYSTEM_PROGRAM
+            }
+        }
+        Role::Pyth => other.markets[0].feeds[0],
+        Role::Switchboard => other.markets[0].feeds[1],
+    }
+}
+
+/// Makes the account at `place` wrong.
+fn apply(world: &World, instance: &Instance, place: usize, mutation: Mutation, chain: &mut Chain) -> Instruction {
+    let mut instruction = instance.instruction.clone();
+    let meta = &mut instruction.accounts[place];
+    let address = meta.pubkey;
+    let role = instance.roles[place];
+    match mutation {
+        Mutation::Unsigned => meta.is_signer = false,
+        Mutation::ReadOnly => meta.is_writable = false,
+        Mutation::Owner(owner) => edit_account(chain, address, |account| account.owner = owner),
+        Mutation::Discriminator(value) => {
+            edit_account(chain, address, |account| account.data[..8].copy_from_slice(&value.to_le_bytes()));
+        }
+        Mutation::Version(version) => edit_account(chain, address, |account| account.data[8] = version),
+        Mutation::Length(change) => edit_account(chain, address, |account| {
+            account.data.resize(account.data.len().saturating_add_signed(change as isize), 0);
+        }),
+        Mutation::NoData => edit_account(chain, address, |account| account.data.clear()),
+        Mutation::Zeroed => edit_account(chain, address, |account| account.data.fill(0)),
+        Mutation::Absent => edit_account(chain, address, |account| *account = Default::default()),
+        Mutation::Twice(other) => {
+            let found = instance.roles.iter().position(|role| *role == other).unwrap();
+            instruction.accounts[place].pubkey = instance.instruction.accounts[found].pubkey;
+        }
+        Mutation::Sister => meta.pubkey = replacement(world, instance, role, true),
+        Mutation::Stranger => meta.pubkey = replacement(world, instance, role, false),
+        Mutation::OwnProgram => meta.pubkey = PROGRAM,
+        Mutation::Sysvar => meta.pubkey = CLOCK,
+        Mutation::Missing => drop(instruction.accounts.remove(place)),
+    }
+    instruction
+}
+
+/// What must come of an account of `role` in an instruction of kind `tag` that is wrong in this way.
+fn rule(tag: Tag, role: Role, mutation: Mutation) -> Outcome {
+    match mutation {
+        Mutation::Missing => missing(tag, role),
+        Mutation::Unsigned => Refusal::SignatureMissing.into(),
+        Mutation::ReadOnly => Refusal::NotWritable.into(),
+        Mutation::Owner(_) | Mutation::Absent => wrong_owner(role),
+        Mutation::Discriminator(_) | Mutation::Version(_) if is_blank(role) => EngineError::AccountNotBlank.into(),
+        Mutation::Discriminator(_) => EngineError::AccountType.into(),
+        Mutation::Version(_) => EngineError::AccountVersion.into(),
+        Mutation::Length(_) | Mutation::NoData => wrong_length(role),
+        Mutation::Zeroed if is_own(role) => EngineError::AccountType.into(),
+        Mutation::Zeroed => wrong_length(role),
+        Mutation::Sister => sister(tag, role),
+        Mutation::Stranger => match (tag, role) {
+            (Tag::ListMarket | Tag::GrowLedger | Tag::CollectFees, Role::Exchange) => Refusal::NotAuthorized.into(),
+            _ => sister(tag, role),
+        },
+        Mutation::OwnProgram | Mutation::Sysvar => unwritable_stranger(tag, role),
+        Mutation::Twice(other) => twice(tag, role, other),
+    }
+}
+
+/// A missing account is a wrong number of accounts; where the number is not fixed, the next ones move up.
+fn missing(tag: Tag, role: Role) -> Outcome {
+    match (tag, role) {
+        // The ledger in the exchange's place, and a price update in the ledger's.
+        (Tag::UpdatePrice, Role::Exchange) => EngineError::AccountSize.into(),
+        (Tag::UpdatePrice, Role::Ledger) => Refusal::WrongLedger.into(),
+        _ => Refusal::AccountsCount.into(),
+    }
+}
+
+fn wrong_owner(role: Role) -> Outcome {
+    match role {
+        Role::Mint => Refusal::WrongMint.into(),
+        _ if is_token(role) => Refusal::TokenAccountInvalid.into(),
+        _ if is_oracle(role) => Refusal::OracleWrongOwner.into(),
+        _ => Refusal::WrongOwner.into(),
+    }
+}
+
+fn wrong_length(role: Role) -> Outcome {
+    match role {
+        Role::Mint => Refusal::WrongMint.into(),
+        _ if is_blank(role) => EngineError::CapacityInvalid.into(),
+        _ if is_token(role) => Refusal::TokenAccountInvalid.into(),
+        _ if is_oracle(role) => Refusal::OracleWrongType.into(),
+        _ => EngineError::AccountSize.into(),
+    }
+}
+
+/// Whether an instruction compares the ledger with what the exchange says before it opens it.
+const fn ledger_is_bound(tag: Tag) -> bool {
+    matches!(tag, Tag::ListMarket | Tag::GrowLedger | Tag::CollectFees | Tag::UpdatePrice)
+}
+
+/// Another account of the same kind, sound in itself.
+fn sister(tag: Tag, role: Role) -> Outcome {
+    match role {
+        // Anybody may open an account for itself, in any ledger, and create an exchange.
+        Role::Signer | Role::Payer if matches!(tag, Tag::OpenTrader | Tag::CreateExchange) => Outcome::Accepted,
+        Role::Ledger if tag == Tag::OpenTrader => Outcome::Accepted,
+        Role::Signer | Role::Payer => Refusal::NotAuthorized.into(),
+        // The same cell is another owner's there.
+        Role::Ledger if matches!(tag, Tag::CloseTrader | Tag::Deposit | Tag::Withdraw) => Refusal::NotAuthorized.into(),
+        Role::Exchange | Role::Ledger | Role::Market => Refusal::WrongLedger.into(),
+        Role::NewExchange | Role::Authority | Role::BlankLedger => Refusal::WrongAddress.into(),
+        Role::BlankMarket => EngineError::AccountNotBlank.into(),
+        Role::Tokens if tag == Tag::Deposit => Outcome::TokenProgram(token_error::OWNER_MISMATCH),
+        Role::Tokens => Refusal::WrongTokenOwner.into(),
+        Role::Vault if tag == Tag::CreateExchange => Refusal::VaultNotExclusive.into(),
+        Role::Vault => Refusal::WrongVault.into(),
+        Role::Mint => Refusal::WrongMint.into(),
+        Role::System => Refusal::WrongSystemProgram.into(),
+        Role::TokenProgram => Refusal::WrongTokenProgram.into(),
+        Role::Pyth => Refusal::OracleWrongFeed.into(),
+        Role::Switchboard => Refusal::OracleWrongAccount.into(),
+    }
+}
+
+/// An account of no use at all: not ours, not a token account, not an oracle's.
+fn useless(tag: Tag, role: Role) -> Outcome {
+    match role {
+        Role::Ledger if ledger_is_bound(tag) => Refusal::WrongLedger.into(),
+        Role::BlankLedger | Role::NewExchange | Role::Authority => Refusal::WrongAddress.into(),
+        Role::Vault if tag != Tag::CreateExchange => Refusal::WrongVault.into(),
+        _ if is_program(role) => sister(tag, role),
+        _ => wrong_owner(role),
+    }
+}
+
+/// The runtime makes programs that are called, and sysvars, read-only.
+fn unwritable_stranger(tag: Tag, role: Role) -> Outcome {
+    let checked_first = match role {
+        Role::Exchange => tag == Tag::ListMarket,
+        Role::Ledger => !ledger_is_bound(tag),
+        Role::Vault => tag != Tag::CreateExchange,
+        Role::NewExchange | Role::Market | Role::BlankMarket | Role::Tokens => true,
+        _ => false,
+    };
+    if checked_first { Refusal::NotWritable.into() } else { useless(tag, role) }
+}
+
+/// The account of role `other` stands in the place of `role`, too.
+fn twice(tag: Tag, role: Role, other: Role) -> Outcome {
+    match (role, other) {
+        // Where anybody may sign, nothing else would tell.
+        _ if matches!(tag, Tag::OpenTrader | Tag::CreateExchange) => Refusal::AccountTwice.into(),
+        (Role::Payer, Role::System) => Refusal::NotWritable.into(),
+        (Role::Signer | Role::Payer, _) => Refusal::NotAuthorized.into(),
+        (_, Role::System) => unwritable_stranger(tag, role),
+        (Role::Exchange, Role::Ledger | Role::BlankMarket) => EngineError::AccountSize.into(),
+        (Role::Market, Role::Ledger) | (Role::Ledger, Role::Market) => Refusal::AccountTwice.into(),
+        (Role::BlankMarket, Role::Exchange | Role::Ledger) => Refusal::AccountTwice.into(),
+        (Role::Tokens, Role::Vault) => Refusal::AccountTwice.into(),
+        (Role::Pyth, Role::Ledger) | (Role::Switchboard, Role::Ledger) => Refusal::AccountTwice.into(),
+        _ => useless(tag, role),
+    }
+}
+
+/// Compares what came of a transaction with what must; says what differs.
+fn judge(chain: &mut Chain, instruction: Instruction, expected: &Outcome) -> Result<(), String> {
+    let before = Snapshot::of(chain);
+    let sent = chain.send(instruction);
+    let actual = match &sent {
+        Ok(_) => Outcome::Accepted,
+        Err(failure) => match (failure.error, &failure.transaction_error) {
+            (Some(error), TransactionError::InstructionError(0, _)) => Outcome::Refused(error),
+            (None, TransactionError::InstructionError(0, error)) => Outcome::TokenProgram(error.clone()),
+            (_, error) => return Err(format!("the runtime refused: {error}")),
+        },
+    };
+    if sent.is_err() {
+        before.unchanged(chain);
+    }
+    if actual == *expected { Ok(()) } else { Err(format!("expected {expected:?}, got {actual:?}")) }
+}
+
+#[test]
+fn every_instance_is_valid() {
+    let world = World::new();
+    for instance in world.instances() {
+        let sent = world.chain().clone().send(instance.instruction);
+        assert!(sent.is_ok(), "{}: {}", instance.tag.name(), sent.unwrap_err());
+    }
+}
+
+#[test]
+fn every_account_wrong_in_every_way() {
+    let world = World::new();
+    let (mut failures, mut cases) = (Vec::new(), BTreeMap::<&str, u32>::new());
+    for instance in world.instances() {
+        for (place, role) in instance.roles.iter().enumerate() {
+            for mutation in mutations(&instance, place) {
+                let mut chain = world.chain().clone();
+                let instruction = apply(&world, &instance, place, mutation, &mut chain);
+                let expected = rule(instance.tag, *role, mutation);
+                if let Err(problem) = judge(&mut chain, instruction, &expected) {
+                    failures.push(format!("{} {role:?} {mutation:?}: {problem}", instance.tag.name()));
+                }
+                *cases.entry(instance.tag.name()).or_default() += 1;
+            }
+        }
+    }
+    let count: u32 = cases.values().sum();
+    println!("{count} cases: {cases:?}");
+    assert!(failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
+    assert!(count >= 400);
+}
+
+#[test]
+fn every_number_of_accounts_but_the_right_one() {
+    let world = World::new();
+    let mut count = 0;
+    for instance in world.instances() {
+        let right = instance.roles.len();
+        for number in (0..right + 4).filter(|number| *number != right) {
+            let mut chain = world.chain().clone();
+            let mut instruction = instance.instruction.clone();
+            instruction.accounts.truncate(number);
+            for surplus in right..number {
+                let address = Address::new_from_array([surplus as u8 + 1; 32]);
+                instruction.accounts.push(AccountMeta::new_readonly(address, false));
+            }
+            let judged = judge(&mut chain, instruction, &Refusal::AccountsCount.into());
+            assert_eq!(judged, Ok(()), "{} with {number} accounts", instance.tag.name());
+            count += 1;
+        }
+    }
+    println!("{count} cases");
+}

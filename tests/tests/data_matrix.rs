@@ -1,0 +1,319 @@
+//! The data of every instruction, wrong in every way: one exact code each, and nothing changed.
+
+use quantdesk_client::{
+    Refusal, Tag,
+    engine::{CellIndex, EngineError, risk::listing::ListingParameters},
+    error::ProgramError,
+};
+use quantdesk_tests::{
+    instances::{Instance, World},
+    refused,
+    snapshot::Snapshot,
+};
+use solana_instruction::Instruction;
+use std::mem::offset_of;
+
+/// Sends every variant to the world as it is; a refused transaction leaves the world for the next one.
+struct Sender {
+    world: World,
+    before: Snapshot,
+    cases: u32,
+}
+
+impl Sender {
+    fn new() -> Self {
+        let world = World::new();
+        let before = Snapshot::of(world.chain());
+        Self { world, before, cases: 0 }
+    }
+
+    #[track_caller]
+    fn refuses(&mut self, instruction: Instruction, error: impl Into<ProgramError>) {
+        refused(self.world.scene.desk.chain.send(instruction), error);
+        self.before.unchanged(self.world.chain());
+        self.cases += 1;
+    }
+
+    /// The instance with these bytes at `offset`.
+    #[track_caller]
+    fn refuses_bytes(&mut self, instance: &Instance, offset: usize, bytes: &[u8], error: impl Into<ProgramError>) {
+        let mut instruction = instance.instruction.clone();
+        instruction.data[offset..offset + bytes.len()].copy_from_slice(bytes);
+        assert_ne!(instruction.data, instance.instruction.data, "{} at {offset}", instance.tag.name());
+        self.refuses(instruction, error);
+    }
+
+    fn report(&self) {
+        println!("{} cases", self.cases);
+    }
+}
+
+/// Length of each instruction's data.
+const fn length(tag: Tag) -> usize {
+    match tag {
+        Tag::GrowLedger | Tag::CollectFees | Tag::OpenTrader | Tag::CloseTrader => 16,
+        Tag::CancelAll | Tag::UpdatePrice => 16,
+        Tag::CreateExchange | Tag::Deposit | Tag::Withdraw | Tag::CancelOrder => 24,
+        Tag::PlaceOrder => 56,
+        Tag::ListMarket => 640,
+    }
+}
+
+/// Bytes of each instruction that must be zero.
+fn padding(tag: Tag) -> Vec<usize> {
+    match tag {
+        Tag::CreateExchange => (20..24).collect(),
+        Tag::GrowLedger | Tag::CloseTrader | Tag::Deposit | Tag::Withdraw => (12..16).collect(),
+        Tag::OpenTrader | Tag::UpdatePrice => (10..16).collect(),
+        Tag::PlaceOrder => (53..56).collect(),
+        Tag::CancelAll => (14..16).collect(),
+        Tag::CollectFees | Tag::CancelOrder => Vec::new(),
+        Tag::ListMarket => {
+            let tier = |number: usize| 8 + offset_of!(ListingParameters, tiers) + number * 16;
+            let source = |number: usize| 8 + offset_of!(ListingParameters, sources) + number * 104;
+            let after_lengths = 8 + offset_of!(ListingParameters, tiers_len) + 1;
+            // Three tiers and two sources are given.
+            let given = (0..3).flat_map(|number| tier(number) + 12..tier(number + 1));
+            let sources = (0..2).flat_map(|number| source(number) + 2..source(number) + 8);
+            let unused = (tier(3)..tier(6)).chain(source(2)..source(4));
+            (after_lengths..tier(0)).chain(given).chain(sources).chain(unused).collect()
+        }
+    }
+}
+
+/// Whether the instruction is about a trader.
+const fn names_a_trader(tag: Tag) -> bool {
+    matches!(tag, Tag::CloseTrader | Tag::Deposit | Tag::Withdraw | Tag::PlaceOrder | Tag::CancelOrder | Tag::CancelAll)
+}
+
+#[test]
+fn lengths_are_exact() {
+    let mut sender = Sender::new();
+    for instance in sender.world.instances() {
+        let data = &instance.instruction.data;
+        assert_eq!(data.len(), length(instance.tag), "{}", instance.tag.name());
+        for len in 0..data.len() {
+            let instruction = Instruction { data: data[..len].to_vec(), ..instance.instruction.clone() };
+            sender.refuses(instruction, Refusal::DataLength);
+        }
+        for surplus in [1, 2, 7, 8, 400] {
+            let mut instruction = instance.instruction.clone();
+            instruction.data.resize(data.len() + surplus, 0);
+            sender.refuses(instruction, Refusal::DataLength);
+        }
+    }
+    sender.report();
+}
+
+#[test]
+fn tags_are_known() {
+    let mut sender = Sender::new();
+    let instances = sender.world.instances();
+    for tag in (0..=255).filter(|byte| Tag::ALL.iter().all(|tag| tag.byte() != *byte)) {
+        for instance in [&instances[0], &instances[4], &instances[8]] {
+            sender.refuses_bytes(instance, 0, &[tag], Refusal::UnknownInstruction);
+        }
+        // Even without arguments and accounts.
+        let mut instruction = instances[8].instruction.clone();
+        instruction.data.truncate(8);
+        instruction.data[0] = tag;
+        instruction.accounts.clear();
+        sender.refuses(instruction, Refusal::UnknownInstruction);
+    }
+    sender.report();
+}
+
+#[test]
+fn heads_are_exact() {
+    let mut sender = Sender::new();
+    for instance in sender.world.instances() {
+        for version in [0, 2, 3, 128, 255] {
+            sender.refuses_bytes(&instance, 1, &[version], Refusal::DataVersion);
+        }
+        for bit in 0..16 {
+            sender.refuses_bytes(&instance, 2, &(1u16 << bit).to_le_bytes(), Refusal::FieldInvalid);
+        }
+        // 5: a position cell. 47: never used. 48: beyond the arena.
+        let wrong = if names_a_trader(instance.tag) {
+            [5, 47, 48, u32::MAX - 1, u32::MAX]
+        } else {
+            [0, 1, 47, 48, u32::MAX - 1]
+        };
+        for cell in wrong {
+            let bytes = cell.to_le_bytes();
+            if names_a_trader(instance.tag) {
+                sender.refuses_bytes(&instance, 4, &bytes, EngineError::TraderNotFound);
+            } else {
+                sender.refuses_bytes(&instance, 4, &bytes, Refusal::FieldInvalid);
+            }
+        }
+    }
+    sender.report();
+}
+
+#[test]
+fn padding_is_zero() {
+    let mut sender = Sender::new();
+    for instance in sender.world.instances() {
+        for place in padding(instance.tag) {
+            for value in [1, 0x80, 0xff] {
+                sender.refuses_bytes(&instance, place, &[value], Refusal::FieldInvalid);
+            }
+        }
+    }
+    sender.report();
+}
+
+#[test]
+fn generations_are_the_cells() {
+    let mut sender = Sender::new();
+    for instance in sender.world.instances().iter().filter(|instance| names_a_trader(instance.tag)) {
+        let right = u32::from_le_bytes(instance.instruction.data[8..12].try_into().unwrap());
+        for wrong in [0, right + 1, right + 1_000, u32::MAX].into_iter().chain(right.checked_sub(1)) {
+            sender.refuses_bytes(instance, 8, &wrong.to_le_bytes(), EngineError::TraderNotFound);
+        }
+    }
+    sender.report();
+}
+
+/// Another trader's cell with its own incarnation: alive, but not the signer's.
+#[test]
+fn cells_of_other_owners() {
+    let mut sender = Sender::new();
+    let (alice, bob) = (sender.world.scene.alice.trader, sender.world.scene.bob.trader);
+    for instance in sender.world.instances().iter().filter(|instance| names_a_trader(instance.tag)) {
+        let victim = if instance.instruction.accounts[0].pubkey == bob.authority { alice } else { bob };
+        let mut instruction = instance.instruction.clone();
+        instruction.data[4..8].copy_from_slice(&victim.cell.get().to_le_bytes());
+        instruction.data[8..12].copy_from_slice(&victim.generation.get().to_le_bytes());
+        sender.refuses(instruction, Refusal::NotAuthorized);
+    }
+    assert_ne!(bob.cell, CellIndex::NIL);
+    sender.report();
+}
+
+/// One field of an instruction with values that must be refused.
+struct Field {
+    tag: Tag,
+    offset: usize,
+    bytes: usize,
+    values: Vec<u64>,
+    error: ProgramError,
+}
+
+fn field(tag: Tag, offset: usize, bytes: usize, values: impl Into<Vec<u64>>, error: impl Into<ProgramError>) -> Field {
+    Field { tag, offset, bytes, values: values.into(), error: error.into() }
+}
+
+/// Every number and every byte with a meaning, outside of it.
+fn fields() -> Vec<Field> {
+    let after = |last: u64| (last + 1..=255).collect::<Vec<_>>();
+    let large = [1 << 32, 1 << 62, i64::MAX as u64, 1 << 63, u64::MAX];
+    let past = [1, 1_000_000_000, 1 << 63, u64::MAX];
+    vec![
+        field(Tag::CreateExchange, 8, 8, [0, 1, 8, u64::MAX], Refusal::WrongAddress),
+        field(
+            Tag::CreateExchange,
+            16,
+            4,
+            [0, 3, 63, 65, 1 << 16, 1 << 31, (1 << 32) - 1],
+            EngineError::CapacityInvalid,
+        ),
+        field(Tag::GrowLedger, 8, 4, [0, 81, 1 << 16, (1 << 32) - 1], EngineError::CapacityInvalid),
+        field(Tag::CollectFees, 8, 8, [0], EngineError::AmountZero),
+        field(Tag::CollectFees, 8, 8, large, EngineError::WithdrawExceedsAvailable),
+        field(Tag::Deposit, 16, 8, [0], EngineError::AmountZero),
+        field(Tag::Deposit, 16, 8, [1 << 62, (1 << 63) - 1, 1 << 63, u64::MAX], EngineError::DepositTooLarge),
+        field(Tag::Withdraw, 16, 8, [0], EngineError::AmountZero),
+        field(Tag::Withdraw, 16, 8, large, EngineError::WithdrawExceedsAvailable),
+        field(Tag::PlaceOrder, 12, 4, [0, 4_000_001, 1 << 31, (1 << 32) - 1], EngineError::OrderPriceOutOfRange),
+        field(Tag::PlaceOrder, 12, 4, [1, 180_179], EngineError::OrderOutsideBand),
+        field(
+            Tag::PlaceOrder,
+            16,
+            8,
+            [vec![0, 10_000_000_001], large[1..].to_vec()].concat(),
+            EngineError::OrderLotsOutOfRange,
+        ),
+        field(Tag::PlaceOrder, 24, 8, [1], EngineError::ClientIdInUse),
+        field(Tag::PlaceOrder, 32, 8, past, EngineError::OrderExpired),
+        field(Tag::PlaceOrder, 40, 8, past, Refusal::InstructionExpired),
+        field(Tag::PlaceOrder, 48, 1, after(1), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 49, 1, after(4), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 50, 1, after(3), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 51, 1, after(1), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 52, 1, [0], EngineError::MatchLimitOutOfRange),
+        field(Tag::CancelOrder, 12, 4, [2, 15, 16, 1 << 31, (1 << 32) - 1], EngineError::OrderNotFound),
+        field(Tag::CancelOrder, 16, 8, [vec![0, 1], large.to_vec()].concat(), EngineError::OrderNotFound),
+        field(Tag::CancelAll, 12, 1, after(2), Refusal::FieldInvalid),
+        field(Tag::CancelAll, 13, 1, [0], Refusal::FieldInvalid),
+        field(Tag::UpdatePrice, 8, 2, [1, 2, 31, 32, 255, 65_535], EngineError::MarketNotFound),
+    ]
+}
+
+/// The same for a listing; its bounds from both sides are tested with `ListMarket`.
+fn listing_fields() -> Vec<Field> {
+    let at = |offset: usize| 8 + offset;
+    let tag = Tag::ListMarket;
+    let parameters = EngineError::ListingParametersInvalid;
+    let (fees, oracle, tiers) =
+        (EngineError::ListingFeesInvalid, EngineError::ListingOracleInvalid, EngineError::ListingTiersInvalid);
+    let kind = at(offset_of!(ListingParameters, sources));
+    vec![
+        field(tag, at(offset_of!(ListingParameters, tick_size)), 8, [0, 1, u64::MAX], parameters),
+        field(tag, at(offset_of!(ListingParameters, lot_size)), 8, [0, 1, u64::MAX], parameters),
+        field(tag, at(offset_of!(ListingParameters, lots_min)), 8, [0, u64::MAX], parameters),
+        field(tag, at(offset_of!(ListingParameters, lots_max)), 8, [0, u64::MAX], parameters),
+        field(tag, at(offset_of!(ListingParameters, position_max)), 8, [0, 1], parameters),
+        field(tag, at(offset_of!(ListingParameters, position_max)), 8, [u64::MAX], EngineError::ListingBoundExceeded),
+        field(tag, at(offset_of!(ListingParameters, open_interest_max)), 8, [0], parameters),
+        field(tag, at(offset_of!(ListingParameters, tick_value)), 4, [0, 2, (1 << 32) - 1], parameters),
+        field(tag, at(offset_of!(ListingParameters, price_max)), 4, [0], parameters),
+        field(tag, at(offset_of!(ListingParameters, price_max)), 4, [(1 << 32) - 1], EngineError::ListingBoundExceeded),
+        field(tag, at(offset_of!(ListingParameters, band)), 4, [0, (1 << 32) - 1], parameters),
+        field(tag, at(offset_of!(ListingParameters, taker_fee)), 4, [0, (1 << 32) - 1], fees),
+        field(tag, at(offset_of!(ListingParameters, maker_fee)), 4, [1 << 31, (1 << 31) - 1], fees),
+        field(tag, at(offset_of!(ListingParameters, maintenance)), 4, [0, (1 << 32) - 1], tiers),
+        field(tag, at(offset_of!(ListingParameters, confidence_max)), 4, [0, (1 << 32) - 1], oracle),
+        field(tag, at(offset_of!(ListingParameters, divergence_max)), 4, [0, (1 << 32) - 1], oracle),
+        field(tag, at(offset_of!(ListingParameters, fresh_seconds)), 4, [0, (1 << 32) - 1], oracle),
+        field(tag, at(offset_of!(ListingParameters, dead_seconds)), 4, [0, (1 << 32) - 1], oracle),
+        field(
+            tag,
+            at(offset_of!(ListingParameters, side_capacity)),
+            4,
+            [0, 9, (1 << 32) - 1],
+            EngineError::CapacityInvalid,
+        ),
+        field(
+            tag,
+            at(offset_of!(ListingParameters, events_capacity)),
+            4,
+            [0, 1, (1 << 32) - 1],
+            EngineError::CapacityInvalid,
+        ),
+        field(tag, at(offset_of!(ListingParameters, sources_min)), 1, [0, 3, 255], oracle),
+        field(tag, at(offset_of!(ListingParameters, sources_len)), 1, (5..=255).collect::<Vec<_>>(), oracle),
+        // Fewer than are given, so that one given stands where there should be none.
+        field(tag, at(offset_of!(ListingParameters, sources_len)), 1, [0, 1], Refusal::FieldInvalid),
+        field(tag, at(offset_of!(ListingParameters, tiers_len)), 1, [0, 1, 2], Refusal::FieldInvalid),
+        field(tag, at(offset_of!(ListingParameters, tiers_len)), 1, (7..=255).collect::<Vec<_>>(), tiers),
+        field(tag, kind, 1, [0].into_iter().chain(3..=255).collect::<Vec<_>>(), oracle),
+    ]
+}
+
+#[test]
+fn fields_have_a_meaning() {
+    let mut sender = Sender::new();
+    let instances = sender.world.instances();
+    for field in fields().into_iter().chain(listing_fields()) {
+        let instance = instances.iter().find(|instance| instance.tag == field.tag).unwrap();
+        let current = &instance.instruction.data[field.offset..field.offset + field.bytes];
+        for value in field.values {
+            let bytes = &value.to_le_bytes()[..field.bytes];
+            assert_ne!(bytes, current, "{} at {}", field.tag.name(), field.offset);
+            sender.refuses_bytes(instance, field.offset, bytes, field.error);
+        }
+    }
+    sender.report();
+}

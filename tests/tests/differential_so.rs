@@ -1,0 +1,492 @@
+//! The engine inside the `.so` against the engine on this machine: the same operations on both, equal bytes of exchange,
+//! ledger and markets after every one, equal codes for every refusal.
+//!
+//! `QUANTDESK_TEST_SEED` and `QUANTDESK_TEST_OPS` choose another run or a longer one.
+
+use quantdesk_client::{
+    Address, Refusal,
+    engine::{
+        self, CellIndex, EngineError, Generation, Lots, MarketIndex, NodeIndex, Now, QuoteAtoms, Sequence, Side, Ticks,
+        UnixSeconds,
+        book::{NewOrder, OrderKind, SelfTrade, Sides, Trading},
+        risk::listing::{self, ListingParameters},
+        state::{CashEvent, CashEventKind, Exchange, Ledger, LedgerView, Market, MarketView, cell::CELL_SIZE},
+    },
+    error::ProgramError,
+    instruction::Trader,
+    view::key_of,
+};
+use quantdesk_program::oracle::{self, OracleAccount};
+use quantdesk_sim::{
+    chain::PROGRAM,
+    desk::{self, Desk, DeskConfig, MarketSpec},
+};
+use quantdesk_tests::{read, scene};
+use rand::{Rng, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use solana_instruction::Instruction;
+use std::collections::BTreeMap;
+
+type Outcome = Result<(), ProgramError>;
+
+/// Account bytes, aligned as views need them.
+type Words = Vec<u64>;
+
+fn words(bytes: &[u8]) -> Words {
+    assert_eq!(bytes.len() % 8, 0);
+    let mut words = vec![0; bytes.len() / 8];
+    bytemuck::cast_slice_mut(&mut words).copy_from_slice(bytes);
+    words
+}
+
+/// What the program does to its accounts, on this machine.
+#[derive(Clone)]
+struct Native {
+    exchange: Words,
+    ledger: Words,
+    markets: Vec<Words>,
+}
+
+impl Native {
+    fn new(desk: &Desk) -> Self {
+        let account = |address| words(desk.chain.bytes(address).unwrap());
+        let markets = desk.markets.iter().map(|market| account(&market.address)).collect();
+        Self { exchange: account(&desk.venue.exchange), ledger: account(&desk.venue.ledger), markets }
+    }
+
+    fn ledger(&mut self) -> Result<Ledger<'_>, EngineError> {
+        Ledger::load(bytemuck::cast_slice_mut(&mut self.ledger))
+    }
+
+    /// Runs `act` on a copy that is kept only if it succeeds.
+    fn run(&mut self, act: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+        let mut copy = self.clone();
+        act(&mut copy)?;
+        *self = copy;
+        Ok(())
+    }
+
+    #[track_caller]
+    fn assert_same(&self, desk: &Desk, what: &str) {
+        let same = |words: &Words, address: &Address, account: &str| {
+            let (here, there) = (bytemuck::cast_slice::<u64, u8>(words), desk.chain.bytes(address).unwrap());
+            assert_eq!(here.len(), there.len(), "{what}: length of the {account}");
+            let place = here.iter().zip(there).position(|(a, b)| a != b);
+            assert_eq!(place, None, "{what}: byte of the {account}");
+        };
+        same(&self.exchange, &desk.venue.exchange, "exchange");
+        same(&self.ledger, &desk.venue.ledger, "ledger");
+        for (market, words) in desk.markets.iter().zip(&self.markets) {
+            same(words, &market.address, &market.symbol);
+        }
+    }
+}
+
+/// The trader an instruction names, as the program looks it up.
+fn find(ledger: &LedgerView<'_>, trader: &Trader, may_delegate: bool) -> Result<CellIndex, ProgramError> {
+    let cell = ledger.trader(trader.cell)?;
+    if cell.generation != trader.generation {
+        return Err(EngineError::TraderNotFound.into());
+    }
+    let signer = key_of(&trader.authority);
+    let known = cell.owner == signer || (may_delegate && cell.delegate == signer);
+    if known { Ok(trader.cell) } else { Err(Refusal::NotAuthorized.into()) }
+}
+
+/// An operation on either side.
+#[derive(Clone, Debug)]
+enum Operation {
+    Open { owner: Address, sub_account: u16 },
+    Close { trader: Trader },
+    Deposit { trader: Trader, tokens: Address, atoms: u64 },
+    Withdraw { trader: Trader, tokens: Address, atoms: u64 },
+    Place { trader: Trader, market: usize, order: NewOrder, until: UnixSeconds },
+    Cancel { trader: Trader, market: usize, node: NodeIndex, sequence: Sequence },
+    CancelAll { trader: Trader, market: usize, sides: Sides, limit: u8 },
+    Price { market: usize },
+    Collect { target: Address, atoms: u64 },
+    Grow { cells: u32 },
+    List { market: Address, parameters: Box<ListingParameters> },
+}
+
+impl Operation {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "OpenTrader",
+            Self::Close { .. } => "CloseTrader",
+            Self::Deposit { .. } => "Deposit",
+            Self::Withdraw { .. } => "Withdraw",
+            Self::Place { .. } => "PlaceOrder",
+            Self::Cancel { .. } => "CancelOrder",
+            Self::CancelAll { .. } => "CancelAll",
+            Self::Price { .. } => "UpdatePrice",
+            Self::Collect { .. } => "CollectFees",
+            Self::Grow { .. } => "GrowLedger",
+            Self::List { .. } => "ListMarket",
+        }
+    }
+
+    fn instruction(&self, desk: &Desk) -> Instruction {
+        let venue = &desk.venue;
+        let address = |market: usize| desk.markets[market].address;
+        match self {
+            Self::Open { owner, sub_account } => venue.open_trader(*owner, *sub_account),
+            Self::Close { trader } => venue.close_trader(trader),
+            Self::Deposit { trader, tokens, atoms } => venue.deposit(trader, *tokens, QuoteAtoms::new(*atoms)),
+            Self::Withdraw { trader, tokens, atoms } => venue.withdraw(trader, *tokens, QuoteAtoms::new(*atoms)),
+            Self::Place { trader, market, order, until } => venue.place_order(trader, &address(*market), order, *until),
+            Self::Cancel { trader, market, node, sequence } => {
+                venue.cancel_order(trader, &address(*market), *node, *sequence)
+            }
+            Self::CancelAll { trader, market, sides, limit } => {
+                venue.cancel_all(trader, &address(*market), *sides, *limit)
+            }
+            Self::Price { market } => venue.update_price(desk.markets[*market].index, &desk.markets[*market].feeds),
+            Self::Collect { target, atoms } => venue.collect_fees(desk.admin, *target, QuoteAtoms::new(*atoms)),
+            Self::Grow { cells } => venue.grow_ledger(desk.admin, *cells),
+            Self::List { market, parameters } => venue.list_market(desk.admin, *market, parameters),
+        }
+    }
+
+    /// The same on copies of the accounts.
+    fn run(&self, native: &mut Native, desk: &Desk) -> Outcome {
+        let now = read::now(&desk.chain);
+        match self {
+            Self::Open { owner, sub_account } => {
+                engine::account::open_trader(&mut native.ledger()?, now, key_of(owner), *sub_account)?;
+            }
+            Self::Close { trader } => {
+                let mut ledger = native.ledger()?;
+                let cell = find(&ledger.view(), trader, false)?;
+                engine::account::close_trader(&mut ledger, now, cell)?;
+            }
+            Self::Deposit { trader, atoms, .. } => {
+                let mut ledger = native.ledger()?;
+                let cell = find(&ledger.view(), trader, false)?;
+                engine::account::deposit(&mut ledger, now, cell, QuoteAtoms::new(*atoms))?;
+            }
+            Self::Withdraw { trader, atoms, .. } => {
+                let mut ledger = native.ledger()?;
+                let cell = find(&ledger.view(), trader, false)?;
+                engine::account::withdraw(&mut ledger, now, cell, QuoteAtoms::new(*atoms))?;
+            }
+            Self::Collect { atoms, .. } => {
+                engine::account::collect_fees(&mut native.ledger()?, now, QuoteAtoms::new(*atoms))?;
+            }
+            Self::Grow { cells } => grow(native, now, *cells)?,
+            Self::List { market, parameters } => list(native, now, market, parameters)?,
+            Self::Price { market } => update_price(native, now, desk, *market)?,
+            _ => self.trade(native, now)?,
+        }
+        Ok(())
+    }
+
+    fn trade(&self, native: &mut Native, now: Now) -> Outcome {
+        let (Self::Place { trader, market, .. }
+        | Self::Cancel { trader, market, .. }
+        | Self::CancelAll { trader, market, .. }) = self
+        else {
+            panic!("{self:?} is no order");
+        };
+        let market = Market::load(bytemuck::cast_slice_mut(&mut native.markets[*market]))?;
+        let ledger = Ledger::load(bytemuck::cast_slice_mut(&mut native.ledger))?;
+        let cell = find(&ledger.view(), trader, true)?;
+        let mut trading = Trading { market, ledger, now };
+        match self {
+            Self::Place { until, .. } if !until.is_zero() && now.unix_seconds > *until => {
+                Err(Refusal::InstructionExpired.into())
+            }
+            Self::Place { order, .. } => Ok(trading.place_order(cell, order).map(|_| ())?),
+            Self::Cancel { node, sequence, .. } => Ok(trading.cancel_order(cell, *node, *sequence)?),
+            Self::CancelAll { sides, limit, .. } => Ok(trading.cancel_all(cell, *sides, *limit).map(|_| ())?),
+            _ => panic!("{self:?} is no order"),
+        }
+    }
+}
+
+fn grow(native: &mut Native, now: Now, cells: u32) -> Outcome {
+    native.ledger.resize(native.ledger.len() + cells as usize * CELL_SIZE / 8, 0);
+    let mut ledger = Ledger::grow(bytemuck::cast_slice_mut(&mut native.ledger))?;
+    let capacity = i64::from(ledger.header.cells.capacity());
+    ledger.record_amount(now, CellIndex::NIL, CashEventKind::LedgerGrown, capacity)?;
+    Ok(())
+}
+
+fn list(native: &mut Native, now: Now, market: &Address, parameters: &ListingParameters) -> Outcome {
+    let size = engine::state::market::market_size(parameters.side_capacity, parameters.events_capacity);
+    let mut ledger = Ledger::load(bytemuck::cast_slice_mut(&mut native.ledger))?;
+    let index = listing::list(&mut ledger, key_of(market), parameters)?;
+    Exchange::load_mut(bytemuck::cast_slice_mut(&mut native.exchange))?.set_sources(index, parameters.sources())?;
+    let mut account = vec![0u64; size / 8];
+    let owner = Exchange::load(bytemuck::cast_slice(&native.exchange))?.ledger;
+    let bytes = bytemuck::cast_slice_mut(&mut account);
+    Market::create(bytes, owner, index, parameters.side_capacity, parameters.events_capacity)?;
+    native.markets.push(account);
+    let mut event = CashEvent::new(CashEventKind::MarketListed);
+    (event.market, event.amount) = (index, i64::from(index.get()));
+    ledger.record(now, CellIndex::NIL, event)?;
+    Ok(())
+}
+
+fn update_price(native: &mut Native, now: Now, desk: &Desk, market: usize) -> Outcome {
+    let (index, feeds) = (desk.markets[market].index, &desk.markets[market].feeds);
+    let exchange = *Exchange::load(bytemuck::cast_slice(&native.exchange))?;
+    let mut readings = Vec::new();
+    for (place, feed) in feeds.iter().enumerate() {
+        let account = desk.chain.account(feed).unwrap_or_default();
+        let account = OracleAccount { address: key_of(feed), owner: key_of(&account.owner), data: &account.data };
+        readings.push(oracle::read(exchange.source(index, place).unwrap(), &account)?);
+    }
+    let mut ledger = native.ledger()?;
+    let row = ledger.row_mut(index)?;
+    let board = (row.index_price, row.mark, row.condition());
+    row.update_price(&readings, now)?;
+    if board == (row.index_price, row.mark, row.condition()) {
+        return Ok(());
+    }
+    let mut event = CashEvent::new(CashEventKind::PriceUpdated);
+    event.market = index;
+    (event.amount, event.balance) = (i64::from(row.index_price.get()), i64::from(row.mark.get()));
+    ledger.record(now, CellIndex::NIL, event)?;
+    Ok(())
+}
+
+/// Both sides, and the source of operations.
+struct Run {
+    desk: Desk,
+    native: Native,
+    random: ChaCha8Rng,
+    owners: Vec<(Address, Address)>,
+    treasury: Address,
+    outcomes: BTreeMap<String, u32>,
+}
+
+const PRICES: [u64; 3] = [scene::PRICE, 100_000 * scene::PICO, 4_000 * scene::PICO];
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let mut desk = Desk::new(DeskConfig { cells: 28, events: 64, ..DeskConfig::default() }).unwrap();
+        for (spec, price) in [(scene::sol(), PRICES[0]), (scene::btc(), PRICES[1])] {
+            let market = desk.list(&spec).unwrap();
+            desk.set_price(market, price).unwrap();
+        }
+        let owners = (0..5).map(|_| {
+            let owner = desk.name(b"owner");
+            (owner, desk.fund(&owner, 1 << 60).unwrap())
+        });
+        let owners: Vec<_> = owners.collect();
+        let admin = desk.admin;
+        let treasury = desk.fund(&admin, 0).unwrap();
+        let native = Native::new(&desk);
+        Self { desk, native, random: ChaCha8Rng::seed_from_u64(seed), owners, treasury, outcomes: BTreeMap::new() }
+    }
+
+    /// One operation on both sides.
+    fn step(&mut self) {
+        if self.random.random_bool(0.2) {
+            self.desk.chain.next_slot();
+        }
+        if self.random.random_bool(0.005) {
+            let then = self.desk.chain.unix_millis() + self.random.random_range(1_000..40_000);
+            self.desk.chain.advance_to(then);
+        }
+        let operation = self.operation();
+        let instruction = operation.instruction(&self.desk);
+        let desk = &self.desk;
+        let here = self.native.run(|native| operation.run(native, desk));
+        let sent = self.desk.chain.send(instruction);
+        let there =
+            sent.map(|_| ()).map_err(|failure| failure.error.unwrap_or_else(|| panic!("{operation:?}: {failure}")));
+        assert_eq!(there, here, "{operation:?}");
+        if let (Operation::List { market, parameters }, Ok(())) = (&operation, &there) {
+            self.listed(*market, parameters);
+        }
+        self.native.assert_same(&self.desk, &format!("{operation:?}"));
+        let outcome = here.map_or_else(|error| error.name().to_owned(), |()| "ok".to_owned());
+        *self.outcomes.entry(format!("{} {outcome}", operation.name())).or_default() += 1;
+    }
+
+    fn operation(&mut self) -> Operation {
+        let trader = self.trader();
+        let market = self.random.random_range(0..self.desk.markets.len());
+        let tokens =
+            self.owners.iter().find(|(owner, _)| *owner == trader.authority).map_or(self.owners[0].1, |it| it.1);
+        match self.random.random_range(0..1000) {
+            0..15 => {
+                let owner = self.owners.choose(&mut self.random).unwrap().0;
+                Operation::Open { owner, sub_account: self.random.random_range(0..4) }
+            }
+            15..40 => Operation::Close { trader },
+            40..140 => Operation::Deposit { trader, tokens, atoms: self.atoms() },
+            140..220 => Operation::Withdraw { trader, tokens, atoms: self.atoms() },
+            220..300 => self.price(market),
+            300..310 => {
+                let fees = read::money(&self.desk).1 as u64;
+                Operation::Collect { target: self.treasury, atoms: self.random.random_range(0..=fees + fees / 8 + 1) }
+            }
+            310..313 => Operation::Grow { cells: self.random.random_range(1..4) },
+            313..315 if self.desk.markets.len() < 3 => self.list(),
+            315..370 => self.cancel(trader, market),
+            370..400 => Operation::CancelAll {
+                trader,
+                market,
+                sides: *[Sides::Both, Sides::Bids, Sides::Asks].choose(&mut self.random).unwrap(),
+                limit: self.random.random_range(1..5),
+            },
+            _ => self.place(trader, market),
+        }
+    }
+
+    /// Mostly a live trader with its owner; sometimes an old incarnation, another owner, or any cell.
+    fn trader(&mut self) -> Trader {
+        let ledger = self.desk.ledger_view().unwrap();
+        let live: Vec<_> = ledger.traders().map(|(cell, it)| (cell, it.generation, it.owner)).collect();
+        let (mut cell, mut generation, owner) =
+            live.choose(&mut self.random).copied().unwrap_or((CellIndex::new(0), Generation::new(0), key_of(&PROGRAM)));
+        let mut authority = Address::new_from_array(*owner.as_bytes());
+        match self.random.random_range(0..100) {
+            0 => generation = Generation::new(generation.get().wrapping_sub(1)),
+            1 => cell = CellIndex::new(self.random.random_range(0..25)),
+            2 => authority = self.owners.choose(&mut self.random).unwrap().0,
+            _ => (),
+        }
+        Trader { authority, cell, generation }
+    }
+
+    fn atoms(&mut self) -> u64 {
+        match self.random.random_range(0..20) {
+            0 => 0,
+            1 => self.random.random::<u64>() | 1 << 62,
+            2..6 => self.random.random_range(1..1_000),
+            _ => self.random.random_range(1..2_000_000_000),
+        }
+    }
+
+    fn price(&mut self, market: usize) -> Operation {
+        let base = PRICES[market];
+        let price = base / 1_000 * self.random.random_range(950..1_050) + self.random.random_range(0..base / 10_000);
+        let half_width = if self.random.random_bool(0.05) { price / 30 } else { price / 1_000 };
+        let late = if self.random.random_bool(0.1) { -15..40 } else { 0..3 };
+        let published = self.desk.chain.unix_seconds() - self.random.random_range(late);
+        self.desk.publish_at(market, price, half_width, published).unwrap();
+        // One of two sources somewhere else.
+        if self.random.random_bool(0.05) {
+            let feeds = self.desk.markets[market].feeds.clone();
+            let kept = self.desk.chain.account(&feeds[0]).unwrap();
+            self.desk.publish(market, price + price / 20, half_width).unwrap();
+            self.desk.chain.set_account(feeds[0], kept).unwrap();
+        }
+        Operation::Price { market }
+    }
+
+    fn list(&mut self) -> Operation {
+        let market = self.desk.name(b"market");
+        let feed = key_of(&self.desk.name(b"feed"));
+        let spec = MarketSpec { side_capacity: scene::SIDE, ..MarketSpec::eth() };
+        let parameters = Box::new(spec.parameters(&[engine::state::OracleSource::pyth(feed)]));
+        let size = engine::state::market::market_size(parameters.side_capacity, parameters.events_capacity);
+        self.desk.chain.create_account(market, size, PROGRAM).unwrap();
+        Operation::List { market, parameters }
+    }
+
+    fn listed(&mut self, address: Address, parameters: &ListingParameters) {
+        let index = MarketIndex::new(self.desk.markets.len() as u16);
+        let feeds = vec![self.desk.name(b"posted update")];
+        let parameters = *parameters;
+        self.desk.markets.push(desk::Market { symbol: "ETH-PERP".into(), address, index, parameters, feeds });
+        self.desk.publish(2, PRICES[2], 0).unwrap();
+    }
+
+    fn cancel(&mut self, trader: Trader, market: usize) -> Operation {
+        let view: MarketView<'_> = self.desk.market_view(market).unwrap();
+        let all: Vec<_> = [Side::Bid, Side::Ask].into_iter().flat_map(|side| view.orders(side)).collect();
+        let found = all.choose(&mut self.random).map(|(node, order)| (*node, order.sequence, order.position));
+        let Some((node, sequence, position)) = found.filter(|_| self.random.random_bool(0.9)) else {
+            let (node, sequence) = (NodeIndex::new(self.random.random_range(0..18)), Sequence::new(1));
+            return Operation::Cancel { trader, market, node, sequence };
+        };
+        // Mostly by whom it belongs to.
+        let ledger = self.desk.ledger_view().unwrap();
+        let owner = ledger.position(position).unwrap().trader;
+        let cell = ledger.trader(owner).unwrap();
+        let authority = Address::new_from_array(*cell.owner.as_bytes());
+        let owner = Trader { authority, cell: owner, generation: cell.generation };
+        let trader = if self.random.random_bool(0.9) { owner } else { trader };
+        Operation::Cancel { trader, market, node, sequence }
+    }
+
+    fn place(&mut self, trader: Trader, market: usize) -> Operation {
+        let row = *self.desk.ledger_view().unwrap().row(self.desk.markets[market].index).unwrap();
+        let random = &mut self.random;
+        let mark = i64::from(row.mark.get().max(1_000));
+        let distance = match random.random_range(0..20) {
+            0 => random.random_range(-mark..2 * mark),
+            1..4 => random.random_range(-mark / 8..mark / 8),
+            _ => random.random_range(-40..40),
+        };
+        let lots = match random.random_range(0..20) {
+            0 => random.random(),
+            1..4 => random.random_range(0..200_000),
+            _ => random.random_range(1..100),
+        };
+        let kinds = [OrderKind::Market, OrderKind::ImmediateOrCancel, OrderKind::FillOrKill, OrderKind::PostOnly];
+        let policies = [SelfTrade::CancelMaker, SelfTrade::CancelTaker, SelfTrade::CancelBoth, SelfTrade::Decrement];
+        let now = self.desk.chain.unix_seconds();
+        let expiry =
+            |random: &mut ChaCha8Rng| if random.random_bool(0.1) { now + random.random_range(-3..20) } else { 0 };
+        let order = NewOrder {
+            side: if random.random_bool(0.5) { Side::Bid } else { Side::Ask },
+            kind: if random.random_bool(0.6) { OrderKind::Limit } else { *kinds.choose(random).unwrap() },
+            price: Ticks::new((mark + distance) as u32),
+            lots: Lots::new(lots),
+            client_id: if random.random_bool(0.2) { random.random_range(1..6) } else { 0 },
+            expires_at: UnixSeconds::new(expiry(random)),
+            self_trade: *policies.choose(random).unwrap(),
+            reduce_only: random.random_bool(0.08),
+            match_limit: if random.random_bool(0.02) { 0 } else { random.random_range(1..12) },
+        };
+        Operation::Place { trader, market, order, until: UnixSeconds::new(expiry(random)) }
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+#[test]
+fn equal_bytes_and_equal_codes() {
+    let (seed, operations) = (setting("QUANTDESK_TEST_SEED", 1), setting("QUANTDESK_TEST_OPS", 3_000));
+    println!("QUANTDESK_TEST_SEED={seed} QUANTDESK_TEST_OPS={operations}");
+    let mut run = Run::new(seed);
+    for number in 0..operations {
+        run.step();
+        if number % 64 == 0 {
+            run.desk.check().unwrap();
+        }
+    }
+    run.desk.check().unwrap();
+    for (outcome, count) in &run.outcomes {
+        println!("{count:>6} {outcome}");
+    }
+    let header = read::header(&run.desk);
+    println!("{} cash events, fees {}", header.events_written.get(), header.fees.get().get());
+    if operations >= 3_000 {
+        assert_varied(&run);
+    }
+}
+
+/// A run this long meets every kind of operation in success and in failure.
+fn assert_varied(run: &Run) {
+    for name in ["OpenTrader", "CloseTrader", "Deposit", "Withdraw", "PlaceOrder", "CancelOrder", "UpdatePrice"] {
+        let of = |wanted: bool| {
+            let ends = run
+                .outcomes
+                .iter()
+                .filter(|(outcome, _)| outcome.starts_with(name) && outcome.ends_with(" ok") == wanted);
+            ends.map(|(_, count)| *count).sum::<u32>()
+        };
+        assert!(of(true) > 0 && of(false) > 0, "{name}");
+    }
+    let refusals = run.outcomes.keys().filter(|outcome| outcome.starts_with("PlaceOrder") && !outcome.ends_with(" ok"));
+    assert!(refusals.count() >= 10, "kinds of refusals of orders");
+}

@@ -1,0 +1,786 @@
+//! `program/SPEC.md` against the code: layouts, encodings, codes, bounds, tables.
+
+use bytemuck::{Zeroable, bytes_of};
+use quantdesk_client::{
+    Address, address,
+    engine::{
+        CellIndex, EngineError, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PicoPrice, PositionLots, Ppm,
+        QuoteAtoms, QuoteDelta, Sequence, Side, SignedPpm, Slot, TickValue, Ticks, UnixSeconds,
+        book::{ORDERS_PER_POSITION_MAX, OrderKind, SelfTrade, Sides},
+        money::TOTAL_MAX,
+        risk::{
+            fee,
+            listing::{self, ListingParameters, TierParameters},
+            price::{Action, CLOCK_SKEW_SECONDS, Validity},
+        },
+        slab::free_list::{FreeList, NIL},
+        state::{
+            AccountHeader, Cell, Exchange, IndexEntry, Key, LedgerHeader, MarketHeader, MarketRow, MarketStatus,
+            OracleSource, OrderNode, PositionCell, PriceCondition, SourceKind, TraderCell, cell, event, exchange,
+            ledger, market, row,
+        },
+    },
+    instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM, Trader, Venue},
+    order::Ticket,
+};
+use quantdesk_program::{
+    Refusal, Tag,
+    account::{pda, resize},
+    instruction::{
+        crank::update_price::UpdatePrice,
+        exchange::{
+            collect_fees::CollectFees,
+            create_exchange::CreateExchange,
+            grow_ledger::{CELLS_MAX, GrowLedger},
+        },
+        order::{cancel_all::CancelAll, cancel_order::CancelOrder, place_order::PlaceOrder},
+        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader},
+    },
+    oracle::{pyth, switchboard},
+    tag::{ENCODING_VERSION, Head},
+};
+use solana_instruction::Instruction;
+use state::header::VERSION;
+use std::{
+    collections::BTreeSet,
+    fmt::Debug,
+    mem::{offset_of, size_of},
+    path::{Path, PathBuf},
+};
+
+use quantdesk_client::engine::state;
+
+const SPEC: &str = include_str!("../../program/SPEC.md");
+
+// ---- Reading the document
+
+/// A table: its header and rows, cells trimmed.
+type Table = Vec<Vec<String>>;
+
+/// Text under a heading, up to the next heading of any level.
+fn section(heading: &str) -> &'static str {
+    let is_it = |line: &str| line.starts_with('#') && line.trim_start_matches('#').trim() == heading;
+    let start = SPEC.lines().position(is_it).unwrap_or_else(|| panic!("no heading '{heading}'"));
+    let mut lines = SPEC.split_inclusive('\n');
+    let skipped: usize = lines.by_ref().take(start + 1).map(str::len).sum();
+    let length: usize = lines.take_while(|line| !line.starts_with('#')).map(str::len).sum();
+    &SPEC[skipped..skipped + length]
+}
+
+/// The tables of a text.
+fn tables(text: &str) -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        let Some(row) = line.strip_prefix('|') else {
+            inside = false;
+            continue;
+        };
+        let cells: Vec<String> = row.trim_end_matches('|').split('|').map(|cell| cell.trim().to_string()).collect();
+        if !inside {
+            tables.push(Table::new());
+        }
+        inside = true;
+        if !cells.iter().all(|cell| cell.starts_with("---")) {
+            tables.last_mut().unwrap().push(cells);
+        }
+    }
+    tables
+}
+
+/// Rows, without the header, of the only table of a section that has this first column.
+fn table(heading: &str, first_column: &str) -> Table {
+    let mut found: Vec<Table> =
+        tables(section(heading)).into_iter().filter(|table| table[0][0] == first_column).collect();
+    assert_eq!(found.len(), 1, "tables with column '{first_column}' in '{heading}'");
+    found.remove(0).split_off(1)
+}
+
+/// What stands in backticks.
+fn code(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// Names of the fields that a layout row lists: in backticks, before any explanation.
+fn fields(cell: &str) -> Vec<String> {
+    let mut plain = String::new();
+    let mut depth = 0usize;
+    for letter in cell.chars() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ if depth == 0 => plain.push(letter),
+            _ => {}
+        }
+    }
+    let listed = plain.split(": ").next().unwrap_or_default();
+    code(listed).into_iter().map(String::from).collect()
+}
+
+/// A field: name, offset, bytes.
+type Field = (String, usize, usize);
+
+/// Fields of a layout table. Checks that its rows ascend without overlap.
+fn layout_of(rows: &Table, what: &str) -> Vec<Field> {
+    let mut layout: Vec<Field> = Vec::new();
+    let mut end = 0;
+    for row in rows {
+        let start: usize = row[0].parse().unwrap();
+        assert!(start >= end, "{what}: offset {start} overlaps what ends at {end}");
+        let names = fields(&row[2]);
+        let (count, each) = match row[1].split_once(" × ") {
+            Some((count, each)) => (count.parse().unwrap(), each.parse().unwrap()),
+            None => (1, row[1].parse().unwrap()),
+        };
+        assert_eq!(names.len(), count, "{what}, offset {start}: {names:?}");
+        layout.extend(names.into_iter().enumerate().map(|(place, name)| (name, start + place * each, each)));
+        end = start + count * each;
+    }
+    layout
+}
+
+/// Fields of an inline list such as "0 `generation` u32 · 8 `atoms` u64".
+fn arguments_of(line: &str) -> Vec<Field> {
+    line.split(" · ")
+        .map(|item| {
+            let (offset, rest) = item.split_once(' ').unwrap();
+            let kind = rest.split('`').nth(2).unwrap().trim_start();
+            let bits: String = kind[1..].chars().take_while(char::is_ascii_digit).collect();
+            assert!(kind.starts_with('u'), "{item}");
+            (code(rest)[0].to_string(), offset.parse().unwrap(), bits.parse::<usize>().unwrap() / 8)
+        })
+        .collect()
+}
+
+/// The one line of a section that begins with this, joined with its continuations.
+fn item(heading: &str, start: &str) -> Option<String> {
+    let mut lines = section(heading).lines().skip_while(|line| !line.starts_with(start));
+    let first = lines.next()?.strip_prefix(start)?.to_string();
+    Some(lines.take_while(|line| line.starts_with("  ")).fold(first, |text, line| text + " " + line.trim()))
+}
+
+// ---- Layouts
+
+fn size_of_field<T, F>(_: impl Fn(&T) -> &F) -> usize {
+    size_of::<F>()
+}
+
+/// Compares listed fields with those of a type: public ones exactly, private ones by name only.
+macro_rules! same_layout {
+    ($what:expr, $listed:expr, $type:ty { $($field:ident),* $(,)? } $(, private $($private:ident),*)?) => {{
+        let mut expected: Vec<Field> = vec![$((
+            stringify!($field).to_string(),
+            offset_of!($type, $field),
+            size_of_field(|value: &$type| &value.$field),
+        )),*];
+        let private: &[&str] = &[$($(stringify!($private)),*)?];
+        let listed: Vec<Field> = $listed;
+        let end = listed.last().map_or(0, |(_, offset, bytes)| offset + bytes);
+        assert!(end <= size_of::<$type>(), "{}: {end} bytes listed", $what);
+        let (hidden, shown): (Vec<Field>, Vec<Field>) =
+            listed.into_iter().partition(|(name, ..)| private.contains(&name.as_str()));
+        assert_eq!(hidden.len(), private.len(), "{}: private fields {hidden:?}", $what);
+        expected.sort_by_key(|(_, offset, _)| *offset);
+        assert_eq!(shown, expected, "{}", $what);
+    }};
+}
+
+macro_rules! same_account {
+    ($type:ident { $($field:ident),* $(,)? } $(, private $($private:ident),*)?) => {{
+        let heading = format!("{}: {} bytes", stringify!($type), size_of::<$type>());
+        let listed = layout_of(&table(&heading, "offset"), &heading);
+        same_layout!(heading, listed, $type { $($field),* } $(, private $($private),*)?);
+    }};
+}
+
+#[test]
+fn account_layouts() {
+    use event::{CashEvent, TradeEvent};
+    same_account!(AccountHeader { bump, state }, private discriminator, version);
+    same_account!(Exchange { header, id, admin, ledger, vault, mint }, private market_sources, sources_len, sources);
+    same_account!(OracleSource { kind, samples_min, account, feed, queue });
+    same_account!(LedgerHeader {
+        header, exchange, vault, mint, total, pool, fees, withdraw_queue, residue, events_written, cells, generation,
+        markets_len, mint_decimals, traders,
+    }, private events_capacity);
+    same_account!(MarketRow {
+        market, index, sources_min, sources_len, tick_size, lot_size, tick_value, price_max, lots_min, lots_max,
+        position_max, open_interest_max, open_interest, band, taker_fee, maker_fee, maintenance, confidence_max,
+        divergence_max, fresh_seconds, dead_seconds, index_price, mark, publish_time, updated_at, updated_slot,
+        source_times, funding_index, symbol,
+    }, private status, tiers_len, condition, fresh_until, tiers);
+    same_account!(TraderCell {
+        sub_account, generation, owner, delegate, cash, first_position, positions,
+    }, private kind);
+    same_account!(PositionCell {
+        market, trader, next, first_order, orders, base, quote, funding_index, open_bid_lots, open_ask_lots,
+        open_bid_notional, open_ask_notional, realised, fees_paid, funding_paid, bid_bound, ask_bound,
+    }, private kind);
+    same_account!(MarketHeader {
+        header, ledger, index, last_trade_price, last_trade_time, orders_placed, events_written, nodes,
+    }, private side_capacity, events_capacity, bids_len, asks_len);
+    same_account!(IndexEntry { key, node, sequence });
+    same_account!(OrderNode {
+        sequence, client_id, lots, expires_at, owner_tag, price, position, next, previous,
+    }, private side, flags);
+    same_account!(TradeEvent {
+        sequence, unix_seconds, slot, order, client_id, lots, price, maker, taker, taker_fee, maker_fee,
+    }, private kind, side);
+    same_account!(CashEvent {
+        sequence, unix_seconds, slot, market, trader, generation, amount, balance,
+    }, private kind);
+    same_account!(Head { tag, version, trader }, private flags);
+}
+
+/// Where a private field stands, for the tests below.
+fn place(heading: &str, name: &str) -> usize {
+    let listed = layout_of(&table(heading, "offset"), heading);
+    let found = listed.iter().find(|(field, ..)| field == name);
+    let (_, offset, bytes) = found.unwrap_or_else(|| panic!("{heading}: {name}"));
+    let expected = match name {
+        "tiers" => 144,
+        "fresh_until" => 8,
+        "market_sources" => 128,
+        "sources" => 64 * size_of::<OracleSource>(),
+        "tiers_len" => 1,
+        name if name.ends_with("_len") || name.ends_with("_capacity") => 4,
+        _ => 1,
+    };
+    assert_eq!(*bytes, expected, "{heading}: {name}");
+    *offset
+}
+
+/// A value with these bytes set.
+fn patched<T: bytemuck::Pod>(offset: usize, bytes: &[u8]) -> T {
+    let mut value = T::zeroed();
+    bytemuck::bytes_of_mut(&mut value)[offset..offset + bytes.len()].copy_from_slice(bytes);
+    value
+}
+
+#[test]
+fn private_fields_stand_where_listed() {
+    let header = AccountHeader::new(u64::from_le_bytes(*b"QDLEDGER"), 9);
+    assert_eq!(bytes_of(&header)[..10], *b"QDLEDGER\x01\x09");
+    assert_eq!(place("AccountHeader: 16 bytes", "version"), 8);
+
+    let status = place("MarketRow: 512 bytes", "status");
+    assert_eq!(patched::<MarketRow>(status, &[0]).status(), None);
+    assert_eq!(patched::<MarketRow>(status, &[1]).status(), Some(MarketStatus::Active));
+    assert_eq!(patched::<MarketRow>(status, &[2]).status(), Some(MarketStatus::ReduceOnly));
+    let condition = place("MarketRow: 512 bytes", "condition");
+    for (byte, expected) in [PriceCondition::Good, PriceCondition::Wide, PriceCondition::Diverged].iter().enumerate() {
+        assert_eq!(patched::<MarketRow>(condition, &[byte as u8]).condition(), *expected);
+    }
+    let fresh: MarketRow = patched(place("MarketRow: 512 bytes", "fresh_until"), &[9]);
+    let validity = [9, 10].map(|now| fresh.validity(UnixSeconds::new(now)));
+    assert_eq!(validity, [Validity::Fresh, Validity::Dead]);
+    let tiers: MarketRow = patched(place("MarketRow: 512 bytes", "tiers_len"), &[3]);
+    assert_eq!(tiers.tiers().len(), 3);
+    let tiers: MarketRow = {
+        let mut row: MarketRow = patched(place("MarketRow: 512 bytes", "tiers_len"), &[1]);
+        let at = place("MarketRow: 512 bytes", "tiers");
+        bytemuck::bytes_of_mut(&mut row)[at..at + 8].copy_from_slice(&77u64.to_le_bytes());
+        row
+    };
+    assert_eq!(tiers.tiers()[0].notional_max.get(), 77);
+
+    let kind = place("TraderCell: 128 bytes", "kind");
+    let trader = TraderCell::new(Key::ZERO, 0, Generation::new(1));
+    assert_eq!((bytes_of(&trader)[kind], trader.into_cell().trader().is_some()), (1, true));
+    let nil = CellIndex::NIL;
+    let position = PositionCell::new(MarketIndex::new(0), CellIndex::new(0), nil, FundingIndex::ZERO);
+    assert_eq!((bytes_of(&position)[place("PositionCell: 128 bytes", "kind")], position.is_empty()), (2, true));
+
+    let mut exchange = Box::new(Exchange::zeroed());
+    exchange.clear_sources();
+    let source = OracleSource::pyth(Key::new(&[7; 32]));
+    exchange.set_sources(MarketIndex::new(1), &[source]).unwrap();
+    let bytes = bytes_of(&*exchange);
+    let at = |name: &str| place("Exchange: 8192 bytes", name);
+    assert_eq!(bytes[at("market_sources")..][..8], [255, 255, 255, 255, 0, 255, 255, 255]);
+    assert_eq!(bytes[at("sources_len")..][..4], [1, 0, 0, 0]);
+    assert_eq!(&bytes[at("sources")..][..size_of::<OracleSource>()], bytes_of(&source));
+
+    let capacity: MarketHeader = patched(place("MarketHeader: 256 bytes", "side_capacity"), &[5]);
+    assert_eq!(capacity.side_capacity(), 5);
+    for (name, side) in [("bids_len", Side::Bid), ("asks_len", Side::Ask)] {
+        assert_eq!(patched::<MarketHeader>(place("MarketHeader: 256 bytes", name), &[5]).side_len(side), 5);
+    }
+
+    let node: OrderNode = patched(place("OrderNode: 64 bytes", "flags"), &[1]);
+    assert!(node.is_reduce_only() && node.side() == Side::Bid);
+    let node: OrderNode = patched(place("OrderNode: 64 bytes", "side"), &[1]);
+    assert!(!node.is_reduce_only() && node.side() == Side::Ask);
+
+    let list = bytemuck::cast::<FreeList, [u32; 4]>(FreeList::new(7));
+    assert_eq!(list, [NIL, 0, 0, 7]);
+    assert!(SPEC.contains("\nA FreeList is four u32: `head`"));
+    let order = ["`head`", "`high_water`", "`free`", "`capacity`"].map(|name| SPEC.find(name));
+    assert!(order.is_sorted());
+}
+
+#[test]
+fn account_sizes_and_addresses() {
+    let sizes = table("2 Accounts", "account");
+    let of = |account: &str| {
+        let row = sizes.iter().find(|row| row[0] == account).unwrap();
+        (row[1].as_str(), row[2].as_str())
+    };
+    assert_eq!(of("Exchange").1, exchange::EXCHANGE_SIZE.to_string());
+    assert_eq!(of("Vault").1, "165");
+    let (header, rows, row) = (ledger::LEDGER_HEADER_SIZE, exchange::MARKETS_MAX, row::ROW_SIZE);
+    let (record, cell) = (size_of::<event::CashEvent>(), cell::CELL_SIZE);
+    assert_eq!(of("Ledger").1, format!("{header} + {rows} · {row} + `events_capacity` · {record} + cells · {cell}"));
+    assert_eq!(ledger::ledger_size(64, 48), header + rows * row + 64 * record + 48 * cell);
+    let (header, entry, node) = (market::MARKET_HEADER_SIZE, size_of::<IndexEntry>(), size_of::<OrderNode>());
+    let record = size_of::<event::TradeEvent>();
+    let size = format!("{header} + `side_capacity` · 2 · ({entry} + {node}) + `events_capacity` · {record}");
+    assert_eq!(of("Market").1, size);
+    assert_eq!(market::market_size(8, 64), header + 8 * 2 * (entry + node) + 64 * record);
+    assert_eq!((size_of::<Cell>(), cell::CELL_SIZE), (128, 128));
+    for (account, seed) in [("Exchange", pda::EXCHANGE_SEED), ("Vault", pda::VAULT_SEED)] {
+        let seed = format!("\"{}\"", std::str::from_utf8(seed).unwrap());
+        assert!(code(of(account).0).contains(&seed.as_str()), "{seed}");
+    }
+    let names = section("AccountHeader: 16 bytes");
+    for discriminator in [exchange::EXCHANGE_DISCRIMINATOR, ledger::LEDGER_DISCRIMINATOR, market::MARKET_DISCRIMINATOR]
+    {
+        let bytes = discriminator.to_le_bytes();
+        assert!(code(names).contains(&std::str::from_utf8(&bytes).unwrap()));
+    }
+    assert_eq!((VERSION, ENCODING_VERSION), (1, 1));
+}
+
+#[test]
+fn units() {
+    let sizes = [
+        ("Ticks", size_of::<Ticks>()),
+        ("Lots", size_of::<Lots>()),
+        ("PositionLots", size_of::<PositionLots>()),
+        ("QuoteAtoms", size_of::<QuoteAtoms>()),
+        ("QuoteDelta", size_of::<QuoteDelta>()),
+        ("TickValue", size_of::<TickValue>()),
+        ("Ppm", size_of::<Ppm>()),
+        ("SignedPpm", size_of::<SignedPpm>()),
+        ("PicoPrice", size_of::<PicoPrice>()),
+        ("FundingIndex", size_of::<FundingIndex>()),
+        ("UnixSeconds", size_of::<UnixSeconds>()),
+        ("Slot", size_of::<Slot>()),
+        ("Sequence", size_of::<Sequence>()),
+        ("Generation", size_of::<Generation>()),
+        ("CellIndex", size_of::<CellIndex>()),
+        ("NodeIndex", size_of::<NodeIndex>()),
+        ("MarketIndex", size_of::<MarketIndex>()),
+        ("Key", size_of::<Key>()),
+    ];
+    let rows = table("1 Units", "type");
+    let listed: Vec<_> = rows.iter().flat_map(|row| code(&row[0]).into_iter().map(|name| (name, &row[1]))).collect();
+    assert_eq!(listed.len(), sizes.len());
+    for ((name, inner), (expected, bytes)) in listed.into_iter().zip(sizes) {
+        assert_eq!(name, expected);
+        let (size, signed) = match inner.as_str() {
+            "32 bytes" => (32, false),
+            inner => (inner[1..].parse::<usize>().unwrap() / 8, inner.starts_with('i')),
+        };
+        assert_eq!(size, bytes, "{name}");
+        let expected = matches!(name, "PositionLots" | "QuoteDelta" | "SignedPpm" | "FundingIndex" | "UnixSeconds");
+        assert_eq!(signed, expected, "{name}");
+    }
+}
+
+#[test]
+fn worked_example() {
+    let rows = table("1 Units", "quantity");
+    let number = |name: &str| -> u64 {
+        let row = rows.iter().find(|row| row[0].starts_with(name)).unwrap();
+        row[2].split(' ').next().unwrap().parse().unwrap()
+    };
+    let mut row: MarketRow = Zeroable::zeroed();
+    (row.tick_size, row.lot_size) = (PicoPrice::new(1_000_000_000), 1_000_000_000);
+    (row.tick_value, row.price_max) = (TickValue::new(1), Ticks::new(4_000_000));
+    let order = Ticket::limit(&row, Side::Bid, "221.05", "2.5").unwrap().build();
+    assert_eq!((u64::from(order.price.get()), order.lots.get()), (number("price"), number("size")));
+    let notional = order.price.notional(order.lots, row.tick_value).unwrap();
+    assert_eq!(notional.get(), number("notional"));
+    let fees = fee::of_fill(notional, Ppm::new(500), SignedPpm::new(-100)).unwrap();
+    assert_eq!(fees.taker.get(), number("taker fee"));
+    assert_eq!(-fees.maker.get(), number("maker rebate") as i64);
+}
+
+// ---- Instructions
+
+/// One of each instruction, with the accounts the client gives it.
+fn instruction(tag: Tag) -> Instruction {
+    let name = |byte: u8| Address::new_from_array([byte; 32]);
+    let program = name(1);
+    let venue = Venue { program, exchange: name(2), ledger: name(3), vault: name(4), mint: name(5) };
+    let trader = Trader { authority: name(6), cell: CellIndex::new(7), generation: Generation::new(8) };
+    let (market, tokens, atoms) = (name(9), name(10), QuoteAtoms::new(1));
+    match tag {
+        Tag::CreateExchange => venue.create_exchange(name(6), 1, 64),
+        Tag::ListMarket => venue.list_market(name(6), market, &Zeroable::zeroed()),
+        Tag::GrowLedger => venue.grow_ledger(name(6), 1),
+        Tag::CollectFees => venue.collect_fees(name(6), tokens, atoms),
+        Tag::OpenTrader => venue.open_trader(name(6), 0),
+        Tag::CloseTrader => venue.close_trader(&trader),
+        Tag::Deposit => venue.deposit(&trader, tokens, atoms),
+        Tag::Withdraw => venue.withdraw(&trader, tokens, atoms),
+        Tag::PlaceOrder => {
+            let order = Ticket::of(Side::Bid, Ticks::new(1), Lots::new(1)).build();
+            venue.place_order(&trader, &market, &order, UnixSeconds::ZERO)
+        }
+        Tag::CancelOrder => venue.cancel_order(&trader, &market, NodeIndex::new(0), Sequence::new(1)),
+        Tag::CancelAll => venue.cancel_all(&trader, &market, Sides::Both, 1),
+        Tag::UpdatePrice => venue.update_price(MarketIndex::new(0), &[name(11), name(12)]),
+    }
+}
+
+#[test]
+fn tags_and_argument_sizes() {
+    let rows = table("Head: 8 bytes", "tag");
+    assert_eq!(rows.len(), Tag::ALL.len());
+    for (row, tag) in rows.iter().zip(Tag::ALL) {
+        let data = instruction(tag).data;
+        let head: Head = bytemuck::pod_read_unaligned(&data[..size_of::<Head>()]);
+        assert_eq!((head.tag, data[0]), (tag.byte(), tag.byte()));
+        let named = if head.trader.is_nil() { "no" } else { "yes" };
+        let bytes = (data.len() - size_of::<Head>()).to_string();
+        let expected = [tag.byte().to_string(), format!("`{}`", tag.name()), bytes, named.to_string()];
+        assert_eq!(row.as_slice(), expected);
+    }
+}
+
+#[test]
+fn accounts_of_instructions() {
+    for tag in Tag::ALL {
+        let listed = item(tag.name(), "* Accounts: ").unwrap();
+        let flags: Vec<&str> = code(&listed).into_iter().filter(|text| text.starts_with('[')).collect();
+        let given: Vec<&str> = instruction(tag)
+            .accounts
+            .iter()
+            .map(|meta| match (meta.is_signer, meta.is_writable) {
+                (true, true) => "[signer, writable]",
+                (true, false) => "[signer]",
+                (false, true) => "[writable]",
+                (false, false) => "[]",
+            })
+            .collect();
+        let numbers: Vec<&str> = listed.split(" · ").map(|account| account.split(' ').next().unwrap()).collect();
+        if tag == Tag::UpdatePrice {
+            // The client was given two sources.
+            assert_eq!((flags.len(), numbers[2]), (3, "2…"));
+            assert_eq!([&flags[..], &flags[2..]].concat(), given);
+        } else {
+            assert_eq!(flags, given, "{}", tag.name());
+            assert!(numbers.iter().enumerate().all(|(place, number)| *number == place.to_string()), "{}", tag.name());
+        }
+        for (name, address) in [("System program", SYSTEM_PROGRAM), ("SPL Token program", TOKEN_PROGRAM)] {
+            let place = listed.split(" · ").position(|account| account.ends_with(name));
+            let account = place.map(|place| instruction(tag).accounts[place].pubkey);
+            assert!(account.is_none_or(|account| account == address), "{}: {name}", tag.name());
+        }
+        let program = instruction(tag).program_id;
+        let authority = address::vault_authority(&program, &Address::new_from_array([3; 32]));
+        let place = listed.split(" · ").position(|account| account.ends_with("vault authority"));
+        let account = place.map(|place| instruction(tag).accounts[place].pubkey);
+        assert!(account.is_none_or(|account| account == authority), "{}", tag.name());
+    }
+}
+
+#[test]
+fn arguments_of_instructions() {
+    let inline = |tag: Tag| arguments_of(&item(tag.name(), "* Arguments: ").unwrap());
+    let tabular = |tag: Tag| layout_of(&table(tag.name(), "offset"), tag.name());
+    same_layout!("CreateExchange", inline(Tag::CreateExchange), CreateExchange { id, events_capacity });
+    same_layout!("GrowLedger", inline(Tag::GrowLedger), GrowLedger { cells });
+    same_layout!("CollectFees", inline(Tag::CollectFees), CollectFees { atoms });
+    same_layout!("OpenTrader", inline(Tag::OpenTrader), OpenTrader { sub_account });
+    same_layout!("CloseTrader", inline(Tag::CloseTrader), CloseTrader { generation });
+    same_layout!("Deposit", inline(Tag::Deposit), MoveCash { generation, atoms });
+    same_layout!("Withdraw", inline(Tag::Withdraw), MoveCash { generation, atoms });
+    same_layout!("CancelOrder", inline(Tag::CancelOrder), CancelOrder { generation, node, sequence });
+    same_layout!("CancelAll", inline(Tag::CancelAll), CancelAll { generation, sides, limit });
+    same_layout!("UpdatePrice", inline(Tag::UpdatePrice), UpdatePrice { market });
+    same_layout!(
+        "PlaceOrder",
+        tabular(Tag::PlaceOrder),
+        PlaceOrder {
+            generation,
+            price,
+            lots,
+            client_id,
+            expires_at,
+            valid_until,
+            side,
+            kind,
+            self_trade,
+            reduce_only,
+            match_limit,
+        }
+    );
+    same_layout!(
+        "ListMarket",
+        tabular(Tag::ListMarket),
+        ListingParameters {
+            symbol,
+            tick_size,
+            lot_size,
+            lots_min,
+            lots_max,
+            position_max,
+            open_interest_max,
+            tick_value,
+            price_max,
+            band,
+            taker_fee,
+            maker_fee,
+            maintenance,
+            confidence_max,
+            divergence_max,
+            fresh_seconds,
+            dead_seconds,
+            side_capacity,
+            events_capacity,
+            sources_min,
+            sources_len,
+            tiers_len,
+            tiers,
+            sources,
+        }
+    );
+    assert_eq!((size_of::<TierParameters>(), offset_of!(TierParameters, rate)), (16, 8));
+    assert_eq!((size_of::<state::MarginTier>(), offset_of!(state::MarginTier, rate)), (24, 16));
+}
+
+#[test]
+fn encoded_values() {
+    let rows = table("4 Order book", "value");
+    let shown = |value: Option<&dyn Debug>| value.map_or(String::new(), |value| format!("`{value:?}`"));
+    for byte in 0..=u8::MAX {
+        let side = Side::from_byte(byte);
+        let kind = OrderKind::from_byte(byte);
+        let self_trade = SelfTrade::from_byte(byte);
+        let sides = Sides::from_byte(byte);
+        let expected = [
+            byte.to_string(),
+            shown(side.as_ref().map(|value| value as &dyn Debug)),
+            shown(kind.as_ref().map(|value| value as &dyn Debug)),
+            shown(self_trade.as_ref().map(|value| value as &dyn Debug)),
+            shown(sides.as_ref().map(|value| value as &dyn Debug)),
+        ];
+        match rows.get(usize::from(byte)) {
+            Some(row) => assert_eq!(row.as_slice(), expected),
+            None => assert!(expected[1..].iter().all(String::is_empty), "{byte} means something"),
+        }
+    }
+    let kinds = (0..=u8::MAX).filter_map(SourceKind::from_byte).collect::<Vec<_>>();
+    assert_eq!(kinds, [SourceKind::Pyth, SourceKind::PythPro, SourceKind::Switchboard]);
+}
+
+#[test]
+fn event_kinds() {
+    let rows: Vec<Table> = tables(section("10 Events"));
+    let [trade, cash] = rows.as_slice() else { panic!("two tables expected") };
+    let kind = place("TradeEvent: 80 bytes", "kind");
+    let trades = |byte: u8| patched::<event::TradeEvent>(kind, &[byte]).kind().map(|kind| format!("{kind:?}"));
+    let kind = place("CashEvent: 64 bytes", "kind");
+    let cashes = |byte: u8| patched::<event::CashEvent>(kind, &[byte]).kind().map(|kind| format!("{kind:?}"));
+    let compare = |table: &Table, decoded: &dyn Fn(u8) -> Option<String>| {
+        assert_eq!(decoded(0), None);
+        for (byte, row) in (1u8..=u8::MAX).zip(table.iter().skip(1).map(Some).chain(std::iter::repeat(None))) {
+            let listed = row.map(|row| (row[0].clone(), row[1].clone()));
+            assert_eq!(listed, decoded(byte).map(|name| (byte.to_string(), format!("`{name}`"))));
+        }
+    };
+    compare(trade, &trades);
+    compare(cash, &cashes);
+}
+
+// ---- Rules
+
+#[test]
+fn listing_bounds_and_limits() {
+    let bounds: [(&str, u64); 12] = [
+        ("RATE_MIN", listing::RATE_MIN.get().into()),
+        ("RATE_MAX", listing::RATE_MAX.get().into()),
+        ("MAINTENANCE_MIN", listing::MAINTENANCE_MIN.get().into()),
+        ("MAINTENANCE_MAX", listing::MAINTENANCE_MAX.get().into()),
+        ("TAKER_FEE_MAX", listing::TAKER_FEE_MAX.get().into()),
+        ("BAND_MIN", listing::BAND_MIN.get().into()),
+        ("BAND_MAX", listing::BAND_MAX.get().into()),
+        ("WIDTH_MAX", listing::WIDTH_MAX.get().into()),
+        ("FRESH_SECONDS_MAX", listing::FRESH_SECONDS_MAX.into()),
+        ("DEAD_SECONDS_MAX", listing::DEAD_SECONDS_MAX.into()),
+        ("SIDE_CAPACITY_MAX", market::SIDE_CAPACITY_MAX.into()),
+        ("NOTIONAL_BOUND", listing::NOTIONAL_BOUND),
+    ];
+    let listed = table("ListMarket", "constant");
+    let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
+    assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
+
+    let limits: [(&str, u64); 11] = [
+        ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
+        ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
+        ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
+        ("`TIERS_MAX`", row::TIERS_MAX as u64),
+        ("`SIDE_CAPACITY_MAX`", market::SIDE_CAPACITY_MAX.into()),
+        ("`ORDERS_PER_POSITION_MAX`", ORDERS_PER_POSITION_MAX.into()),
+        ("u8", u8::MAX.into()),
+        ("`CELLS_MAX`", CELLS_MAX.into()),
+        ("`ACCOUNT_SIZE_MAX`", ledger::ACCOUNT_SIZE_MAX as u64),
+        ("`TOTAL_MAX`", TOTAL_MAX as u64),
+        ("`CLOCK_SKEW_SECONDS`", CLOCK_SKEW_SECONDS as u64),
+    ];
+    let listed = table("13 Limits", "limit");
+    let expected = limits.map(|(name, value)| vec![value.to_string(), name.to_string()]);
+    assert_eq!(listed.iter().map(|row| row[1..].to_vec()).collect::<Vec<_>>(), expected);
+    assert_eq!(CELLS_MAX as usize * cell::CELL_SIZE, resize::GROWTH_MAX);
+}
+
+#[test]
+fn inv_f5_validity_and_actions_cell_by_cell() {
+    use Action::{Deleverage, Fund, Liquidate, Place, Reduce, Trigger, Withdraw};
+    let actions = [Place, Reduce, Liquidate, Fund, Trigger, Withdraw, Deleverage];
+    let validities = [Validity::Fresh, Validity::SoftStale, Validity::Wide, Validity::Diverged, Validity::Dead];
+    let text = section("8 Price board");
+    let found = tables(text).into_iter().find(|table| table[0][0] == "validity").unwrap();
+    let header: Vec<String> = actions.iter().map(|action| format!("{action:?}")).collect();
+    assert_eq!(found[0][1..], header);
+    assert_eq!(found.len(), validities.len() + 1);
+    for (row, validity) in found.iter().skip(1).zip(validities) {
+        assert_eq!(row[0], format!("{validity:?}"));
+        for (cell, action) in row[1..].iter().zip(actions) {
+            let allowed = if validity.allows(action) { "yes" } else { "no" };
+            assert_eq!(cell, allowed, "{validity:?} × {action:?}");
+        }
+    }
+}
+
+#[test]
+fn oracle_programs_and_sizes() {
+    let text = section("9 Oracle sources");
+    for program in [pyth::RECEIVER, pyth::RECEIVER_PRO, switchboard::PROGRAM] {
+        assert!(code(text).contains(&program.to_string().as_str()), "{program}");
+    }
+    let rows = table("9 Oracle sources", "");
+    let lengths = rows.iter().find(|row| row[0].starts_with("length")).unwrap();
+    let sizes = [size_of::<pyth::PriceUpdate>(), size_of::<switchboard::PullFeed>()];
+    for (cell, size) in lengths[1..].iter().zip(sizes) {
+        assert_eq!(cell.split(',').next().unwrap(), size.to_string());
+    }
+}
+
+// ---- Errors
+
+/// Code, name and whether the document says that it is not raised.
+fn listed_errors() -> Vec<(u32, String, bool)> {
+    let rows = table("12 Error codes", "code");
+    let halves = rows.iter().map(|row| &row[..3]).chain(rows.iter().map(|row| &row[3..]));
+    halves
+        .filter(|half| !half[0].is_empty())
+        .map(|half| (half[0].parse().unwrap(), code(&half[1])[0].to_string(), half[2].starts_with('†')))
+        .collect()
+}
+
+#[test]
+fn error_codes() {
+    let refusals = Refusal::ALL.iter().map(|error| (error.code(), error.name().to_string()));
+    let errors = EngineError::ALL.iter().map(|error| (error.code(), error.name().to_string()));
+    let listed: Vec<_> = listed_errors().into_iter().map(|(code, name, _)| (code, name)).collect();
+    assert_eq!(listed, refusals.chain(errors).collect::<Vec<_>>());
+}
+
+/// The sources of program and engine.
+fn sources() -> String {
+    fn read(folder: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                read(&entry.path(), text);
+            } else {
+                text.push_str(&std::fs::read_to_string(entry.path()).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    read(&root().join("program/src"), &mut text);
+    read(&root().join("program/engine/src"), &mut text);
+    text
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[test]
+fn errors_marked_as_not_raised_are_not_raised() {
+    let sources = sources();
+    for (_, name, unused) in listed_errors() {
+        let raised = ["Refusal", "EngineError"].iter().any(|of| {
+            let call = format!("{of}::{name}");
+            let ends = |at: usize| !sources[at + call.len()..].starts_with(|next: char| next.is_alphanumeric());
+            sources.match_indices(&call).any(|(at, _)| ends(at))
+        });
+        assert_eq!(raised, !unused, "{name}");
+    }
+}
+
+#[test]
+fn checks_name_errors_that_exist() {
+    let known: BTreeSet<String> = listed_errors().into_iter().map(|(_, name, _)| name).collect();
+    for tag in Tag::ALL {
+        let checks = item(tag.name(), "* Checks: ").unwrap();
+        for word in code(&checks).into_iter().filter(|word| word.starts_with(|letter: char| letter.is_uppercase())) {
+            assert!(known.contains(word), "{}: {word}", tag.name());
+        }
+    }
+    for heading in ["8 Price board", "9 Oracle sources"] {
+        for word in code(section(heading)).into_iter().filter(|word| word.starts_with("Oracle")) {
+            assert!(known.contains(word), "{heading}: {word}");
+        }
+    }
+}
+
+// ---- References into the sources
+
+#[test]
+fn rounding_table_names_functions_that_exist() {
+    for row in table("6 Rounding", "what") {
+        let named = code(&row[3]);
+        let [file, functions @ ..] = named.as_slice() else { panic!("{row:?}") };
+        let folder = if file.starts_with("oracle/") { "program/src" } else { "program/engine/src" };
+        let text = std::fs::read_to_string(root().join(folder).join(file)).unwrap();
+        assert!(!functions.is_empty());
+        for function in functions {
+            assert!(text.contains(&format!("fn {function}(")), "{file}: {function}");
+        }
+    }
+}
+
+#[test]
+fn invariants_are_implemented_and_tested_where_listed() {
+    let text = std::fs::read_to_string(root().join("program/engine/src/invariant.rs")).unwrap();
+    let rows = table("11 Invariants", "id");
+    let mut listed = BTreeSet::new();
+    for row in &rows {
+        for function in code(&row[2]) {
+            assert!(text.contains(&format!("pub fn {function}(")), "{}: {function}", row[0]);
+        }
+        for file in code(&row[3]) {
+            assert!(root().join(file).exists(), "{}: {file}", row[0]);
+        }
+        assert!(!row[2].is_empty() || !row[3].is_empty(), "{} is neither implemented nor tested", row[0]);
+        if !row[2].is_empty() {
+            listed.insert(row[0].clone());
+        }
+    }
+    for file in code(section("11 Invariants")).into_iter().filter(|word| word.starts_with("program/")) {
+        assert!(root().join(file).exists(), "{file}");
+    }
+    // Ids are one letter and a number, such as "M1".
+    let is_id = |word: &&str| {
+        let (letter, number) = word.split_at_checked(1).unwrap_or_default();
+        letter.chars().all(|letter| letter.is_ascii_uppercase()) && number.parse::<u8>().is_ok()
+    };
+    let implemented: BTreeSet<String> = text.split('"').filter(is_id).map(String::from).collect();
+    assert_eq!(implemented, listed);
+}
