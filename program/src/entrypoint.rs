@@ -12,7 +12,7 @@ mod runtime {
     #![allow(unsafe_code, missing_docs, reason = "the entry point of the loader's C ABI")]
     use super::process;
 
-    // No instruction takes more than six accounts; a few more are parsed so that a surplus is refused, not ignored.
+    // No instruction takes more than seven accounts; one more is parsed so that a surplus is refused, not ignored.
     pinocchio::program_entrypoint!(process, 8);
     pinocchio::no_allocator!();
     pinocchio::nostd_panic_handler!();

@@ -53,6 +53,8 @@ impl Bank {
         std::env::set_current_dir(directory.parent().unwrap()).unwrap();
         let mut test = ProgramTest::default();
         test.prefer_bpf(true);
+        // It turns logging on and writes past the test harness.
+        log::set_max_level(log::LevelFilter::Off);
         test.add_program("quantdesk", PROGRAM, None);
         let context = test.start_with_context().await;
         let [admin, ledger, vault, mint, market] = std::array::from_fn(|_| Keypair::new());

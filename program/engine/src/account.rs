@@ -40,7 +40,7 @@ pub fn close_trader(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex) -> Res
     Ok(())
 }
 
-/// Books a deposit that has arrived in the vault. Fails with `AmountZero` or `DepositTooLarge`.
+/// Books a deposit. The caller then fetches the tokens and fails unless they arrive. Fails with `AmountZero` or `DepositTooLarge`.
 pub fn deposit(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, atoms: QuoteAtoms) -> Result<()> {
     if atoms.is_zero() {
         return Err(EngineError::AmountZero);

@@ -106,7 +106,7 @@ pub enum EngineError {
     SelfTradeCancelled = 511,
     /// The market does not accept this order in its present status.
     MarketNotActive = 512,
-    /// Match limit of zero or above the largest.
+    /// A match limit of zero.
     MatchLimitOutOfRange = 513,
 
     // 600: risk
@@ -128,7 +128,7 @@ pub enum EngineError {
     ListingTiersInvalid = 703,
     /// `price_max × position_max × tick_value` reaches 2^62.
     ListingBoundExceeded = 704,
-    /// The maker rebate exceeds the taker fee, or a fee is out of bounds.
+    /// The maker fee or rebate exceeds the taker fee, or a fee is out of bounds.
     ListingFeesInvalid = 705,
     /// Price ages, widths or the number of sources are out of bounds.
     ListingOracleInvalid = 706,

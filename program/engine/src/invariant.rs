@@ -1,5 +1,5 @@
-//! Every checked invariant, once, by its id in `SPEC.md`. Run by tests, fuzzers, the simulator and the client's audit of
-//! live account bytes; none of them changes anything or allocates.
+//! Every checked invariant, once, by its id in `SPEC.md`. Run by tests and the simulator, and by anybody
+//! over live account bytes; none of them changes anything or allocates.
 
 use crate::{
     error::EngineError,

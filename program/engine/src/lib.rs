@@ -6,7 +6,7 @@
 //!
 //! * [`units`] — one newtype per dimension; [`math`] — the only raw wide arithmetic.
 //! * [`money`] — double entry: the only way an atom moves.
-//! * [`slab`] — views over account bytes, the cell arena, the sorted index. No finance.
+//! * [`slab`] — views over account bytes, free lists, event rings, bulk moves. No finance.
 //! * [`state`] — the account layouts.
 //! * [`account`] — trading accounts, deposits, withdrawals.
 //! * [`book`] — placing, matching, cancelling.

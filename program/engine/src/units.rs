@@ -327,12 +327,6 @@ impl QuoteAtoms {
     pub fn ppm_floor(self, rate: Ppm) -> Result<Self> {
         math::ppm_floor(self.0, rate.0).map(Self)
     }
-
-    /// `self − other`, or zero where that would be negative.
-    #[inline(always)]
-    pub const fn excess_over(self, other: Self) -> Self {
-        Self(self.0.saturating_sub(other.0))
-    }
 }
 
 impl QuoteDelta {

@@ -1,6 +1,6 @@
 //! One file per instruction. Each opens with its purpose, its accounts, its arguments and what it fails with.
 //!
-//! Order inside every one: accounts, arguments, time, engine, token movement.
+//! Order inside every one: arguments, accounts, time, engine, token movement.
 
 pub mod crank;
 pub mod exchange;

@@ -25,7 +25,7 @@ impl Trading<'_> {
     /// Fails with `MarketNotActive`, `PriceNotValidForAction`, `OrderPriceOutOfRange`, `OrderOutsideBand`,
     /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `ClientIdInUse`, `ReduceOnlyNothingToReduce`,
     /// `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
-    /// `OpenInterestTooLarge`, `BelowInitialMargin`.
+    /// `OpenInterestTooLarge`, `BelowInitialMargin`, or, for the first order in a market, `LedgerFull`.
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
         // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
         match order.side {

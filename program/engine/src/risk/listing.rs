@@ -233,9 +233,12 @@ impl ListingParameters {
             below = *tier;
         }
         let first = given.first().ok_or(error)?;
-        // The fee of closing a position must fit into its maintenance margin.
-        let lowest = math::ppm_floor(u64::from(first.rate.get()), self.maintenance.get())?;
-        if lowest <= u64::from(self.taker_fee.get()) {
+        // The fee of closing a position must fit into its maintenance margin, and that of opening it between the two
+        // margins: a fill, also a maker's, whose fee nothing reserves, may not lead from one below the other.
+        let initial = u64::from(first.rate.get());
+        let maintenance = math::ppm_floor(initial, self.maintenance.get())?;
+        let fee = u64::from(self.taker_fee.get());
+        if maintenance <= fee || initial.saturating_sub(maintenance) <= fee {
             return Err(error);
         }
         Ok(tiers)

@@ -194,8 +194,9 @@ pub fn charge(position: &mut PositionCell, trader: &mut TraderCell, fees: &mut B
 
 /// Largest absolute position that the resting orders can lead to.
 ///
-/// BOUND: a listing proves `position_max < 2^62`, and neither a position nor its open lots on a side exceed twice that,
-/// so nothing here can overflow. The larger of the two is never negative, since they add up to at least zero.
+/// BOUND: every order ends with this at most `position_max`, which a listing proves to be below 2^62, or no larger than
+/// it was; one order adds at most `position_max` before that is looked at. So both sums stay below 2^63. The larger of the
+/// two is never negative, since they add up to at least zero.
 #[inline(always)]
 pub fn worst_lots(position: &PositionCell) -> Lots {
     let base = position.base.get();

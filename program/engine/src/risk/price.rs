@@ -204,7 +204,7 @@ impl MarketRow {
 
 /// Whether the confidence interval is at most `confidence_max` of the price.
 fn is_narrow(source: &SourcePrice, confidence_max: Ppm) -> bool {
-    // A limit that does not fit 64 bits is above any confidence.
+    // A listing bounds the rate by a tenth, so the limit always fits 64 bits.
     math::ppm_floor(source.price.get(), confidence_max.get()).is_ok_and(|limit| source.confidence.get() <= limit)
 }
 

@@ -56,7 +56,7 @@ pub struct Exchange {
     pub header: AccountHeader,
     /// Number in the address seeds.
     pub id: u64,
-    /// Proposes changes, lists markets.
+    /// Lists markets, grows the ledger, collects fees.
     pub admin: Key,
     /// The ledger of this exchange.
     pub ledger: Key,
