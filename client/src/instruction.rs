@@ -71,12 +71,12 @@ impl Venue {
         self.instruction(tag, trader.cell, arguments, accounts)
     }
 
-    /// Creates the exchange. Ledger and vault accounts must exist.
+    /// Creates the exchange. Ledger and vault accounts must exist; the ledger's key signs.
     pub fn create_exchange(&self, admin: Address, id: u64, events_capacity: u32) -> Instruction {
         let accounts = vec![
             AccountMeta::new(admin, true),
             writable(self.exchange),
-            writable(self.ledger),
+            AccountMeta::new(self.ledger, true),
             readonly(self.vault),
             readonly(self.mint),
             readonly(address::vault_authority(&self.program, &self.ledger)),
@@ -85,9 +85,10 @@ impl Venue {
         self.instruction(Tag::CreateExchange, CellIndex::NIL, &CreateExchange::new(id, events_capacity), accounts)
     }
 
-    /// Lists a market. Its account must exist with the size of [`quantdesk_engine::state::market::market_size`].
+    /// Lists a market. Its account, whose key signs, must exist with the size of [`quantdesk_engine::state::market::market_size`].
     pub fn list_market(&self, admin: Address, market: Address, parameters: &ListingParameters) -> Instruction {
-        let accounts = vec![signer(admin), writable(self.exchange), writable(self.ledger), writable(market)];
+        let accounts =
+            vec![signer(admin), writable(self.exchange), writable(self.ledger), AccountMeta::new(market, true)];
         self.instruction(Tag::ListMarket, CellIndex::NIL, parameters, accounts)
     }
 

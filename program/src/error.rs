@@ -33,8 +33,6 @@ pub enum Refusal {
     AccountTwice = 204,
     /// The market or exchange belongs to another ledger.
     WrongLedger = 205,
-    /// The exchange is not the one of this ledger.
-    WrongExchange = 206,
     /// Not the vault of this ledger.
     WrongVault = 207,
     /// Another mint than the collateral's.

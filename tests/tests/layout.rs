@@ -125,7 +125,7 @@ fn tags_are_unique_and_in_their_blocks() {
 }
 
 /// Codes never change their meaning; a new one is added here.
-const REFUSALS: [(&str, u32); 29] = [
+const REFUSALS: [(&str, u32); 28] = [
     ("UnknownInstruction", 100),
     ("DataLength", 101),
     ("DataVersion", 102),
@@ -137,7 +137,6 @@ const REFUSALS: [(&str, u32); 29] = [
     ("WrongOwner", 203),
     ("AccountTwice", 204),
     ("WrongLedger", 205),
-    ("WrongExchange", 206),
     ("WrongVault", 207),
     ("WrongMint", 208),
     ("WrongTokenProgram", 209),
@@ -157,9 +156,8 @@ const REFUSALS: [(&str, u32); 29] = [
     ("OracleWritable", 256),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 47] = [
+const ENGINE_ERRORS: [(&str, u32); 44] = [
     ("OracleStale", 300),
-    ("OracleTooWide", 301),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
     ("OracleFromFuture", 304),
@@ -167,7 +165,6 @@ const ENGINE_ERRORS: [(&str, u32); 47] = [
     ("OraclePriceOutOfRange", 306),
     ("PriceNotValidForAction", 307),
     ("TraderNotFound", 400),
-    ("PositionNotFound", 401),
     ("LedgerFull", 402),
     ("TraderNotEmpty", 403),
     ("WithdrawExceedsAvailable", 404),
@@ -184,7 +181,6 @@ const ENGINE_ERRORS: [(&str, u32); 47] = [
     ("OrderNotFound", 508),
     ("ClientIdInUse", 509),
     ("OrdersTooMany", 510),
-    ("SelfTradeCancelled", 511),
     ("MarketNotActive", 512),
     ("MatchLimitOutOfRange", 513),
     ("BelowInitialMargin", 600),

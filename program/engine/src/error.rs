@@ -48,8 +48,6 @@ pub enum EngineError {
     // 300: prices
     /// Fewer valid sources than the market requires, and the first invalid one is too old.
     OracleStale = 300,
-    /// A source's confidence interval is wider than the market accepts.
-    OracleTooWide = 301,
     /// A source's price is zero, negative or not representable.
     OraclePriceInvalid = 302,
     /// A source's publish time lies before the one already used.
@@ -66,8 +64,6 @@ pub enum EngineError {
     // 400: traders and the ledger
     /// The cell named is not a trader, or its generation is another one.
     TraderNotFound = 400,
-    /// The trader has no position cell in this market.
-    PositionNotFound = 401,
     /// No free cell is left in the ledger.
     LedgerFull = 402,
     /// The trader still has cash, an open position or resting orders.
@@ -102,8 +98,6 @@ pub enum EngineError {
     ClientIdInUse = 509,
     /// The trader has as many resting orders in this market as allowed.
     OrdersTooMany = 510,
-    /// The order meets an order of the same owner and asked to be cancelled, and nothing was filled.
-    SelfTradeCancelled = 511,
     /// The market does not accept this order in its present status.
     MarketNotActive = 512,
     /// A match limit of zero.

@@ -6,7 +6,7 @@
 //! Accounts
 //! 0. `[signer, writable]` admin, pays for the exchange account
 //! 1. `[writable]` exchange, the address of `["exchange", id]`, not yet created
-//! 2. `[writable]` ledger, blank
+//! 2. `[signer, writable]` ledger, blank: its key signs, or anybody could take a waiting account for an exchange of theirs
 //! 3. `[]` vault
 //! 4. `[]` mint
 //! 5. `[]` vault authority, the address of `["vault", ledger]`
@@ -71,6 +71,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     };
     all_distinct(&[admin, exchange, ledger, vault, mint, authority, system])?;
     let admin_key = key_of(signer(admin)?);
+    signer(ledger)?;
     writable(admin)?;
     writable(exchange)?;
     if system.address() != &pinocchio_system::ID {

@@ -6,7 +6,7 @@
 //! 0. `[signer]` admin
 //! 1. `[writable]` exchange
 //! 2. `[writable]` ledger
-//! 3. `[writable]` market, blank
+//! 3. `[signer, writable]` market, blank: its key signs, or anybody could take a waiting account for an exchange of theirs
 //!
 //! Arguments: [`ListingParameters`], 632 bytes.
 //!
@@ -35,6 +35,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
         return Err(Refusal::AccountsCount.into());
     };
     let admin = signer(admin)?;
+    signer(market)?;
     let mut exchange = own_mut(exchange, context.program_id)?;
     let exchange = Exchange::load_mut(&mut exchange).map_err(engine)?;
     check_admin(exchange, admin, ledger)?;
