@@ -22,6 +22,8 @@ use solana_transaction::versioned::VersionedTransaction;
 
 /// The clock sysvar.
 const CLOCK: Address = Address::from_str_const("SysvarC1ock11111111111111111111111111111111");
+/// The memo program, first version.
+const MEMO: Address = Address::from_str_const("Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo");
 /// Where a trader cell keeps its owner and its delegate.
 const OWNER: usize = 8;
 const DELEGATE: usize = 40;
@@ -132,6 +134,27 @@ fn attack_prefunded_exchange_address_blocks_nothing() {
         chain.send(venue.create_exchange(desk.admin, 5, EVENTS)).unwrap();
         assert_eq!(read::exchange(&chain, &venue.exchange).admin, key_of(&desk.admin));
     }
+}
+
+/// 18: blank accounts that wait for their owner's next transaction are nobody else's to use.
+#[test]
+fn attack_taking_blank_accounts_of_others() {
+    let mut scene = Scene::new();
+    let attacker = scene.desk.name(b"attacker");
+    scene.desk.chain.give_lamports(attacker, 1 << 40).unwrap();
+    let venue = blank_venue(&mut scene.desk, 2);
+    let mut instruction = venue.create_exchange(attacker, 2, EVENTS);
+    instruction.accounts[2].is_signer = false;
+    refuses(&mut scene.desk.chain, instruction, Refusal::SignatureMissing);
+
+    let parameters = scene.desk.markets[0].parameters;
+    let size = market_size(parameters.side_capacity, parameters.events_capacity);
+    let waiting = scene.desk.name(b"market");
+    scene.desk.chain.create_account(waiting, size, PROGRAM).unwrap();
+    let (other, ()) = scene::beside(&mut scene.desk, 3, attacker, |_| ());
+    let mut instruction = other.venue.list_market(attacker, waiting, &parameters);
+    instruction.accounts[3].is_signer = false;
+    refuses(&mut scene.desk.chain, instruction, Refusal::SignatureMissing);
 }
 
 /// 18.
@@ -273,6 +296,26 @@ fn attack_fake_programs() {
         refuses(&mut scene.desk.chain, instruction, Refusal::NotWritable);
         let instruction = with_account(scene.desk.venue.grow_ledger(scene.desk.admin, 1), 1, fake);
         refuses(&mut scene.desk.chain, instruction, Refusal::WrongOwner);
+    }
+}
+
+/// 13: should the token program ever report a transfer that did not take place, nothing is booked. The memo program takes
+/// any data that is valid UTF-8 and does nothing; here it stands at the token program's address.
+#[test]
+fn attack_token_program_that_moves_nothing() {
+    let mut scene = Scene::new();
+    let alice = scene.alice;
+    scene.trade(10);
+    let admin = scene.desk.admin;
+    let target = scene.desk.fund(&admin, 0).unwrap();
+    let memo = scene.desk.chain.account(&MEMO).unwrap();
+    scene.desk.chain.set_account(TOKEN_PROGRAM, memo).unwrap();
+    for instruction in [
+        scene.deposit(&alice, 1),
+        scene.withdraw(&alice, 1),
+        scene.desk.venue.collect_fees(admin, target, QuoteAtoms::new(1)),
+    ] {
+        refuses(&mut scene.desk.chain, instruction, Refusal::VaultMismatch);
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! `QUANTDESK_TEST_SEED` and `QUANTDESK_TEST_OPS` choose another run or a longer one.
 
+use bytemuck::Zeroable;
 use quantdesk_client::{
     Address, Refusal,
     engine::{
@@ -10,7 +11,10 @@ use quantdesk_client::{
         UnixSeconds,
         book::{NewOrder, OrderKind, SelfTrade, Sides, Trading},
         risk::listing::{self, ListingParameters},
-        state::{CashEvent, CashEventKind, Exchange, Ledger, LedgerView, Market, MarketView, cell::CELL_SIZE},
+        state::{
+            AccountHeader, CashEvent, CashEventKind, Exchange, Ledger, LedgerView, Market, MarketView, cell::CELL_SIZE,
+            exchange::EXCHANGE_DISCRIMINATOR, ledger::LedgerIdentity,
+        },
     },
     error::ProgramError,
     instruction::Trader,
@@ -48,6 +52,30 @@ struct Native {
 }
 
 impl Native {
+    /// What `CreateExchange` makes of blank accounts.
+    fn created(desk: &Desk, events: u32) -> Self {
+        let venue = &desk.venue;
+        let seeds: [&[&[u8]]; 2] = [&[b"exchange", &1u64.to_le_bytes()], &[b"vault", venue.ledger.as_array()]];
+        let [bump, vault_bump] = seeds.map(|seeds| Address::find_program_address(seeds, &PROGRAM).1);
+        let mut exchange = Exchange::zeroed();
+        exchange.header = AccountHeader::new(EXCHANGE_DISCRIMINATOR, bump);
+        (exchange.id, exchange.admin) = (1, key_of(&desk.admin));
+        (exchange.ledger, exchange.vault) = (key_of(&venue.ledger), key_of(&venue.vault));
+        exchange.mint = key_of(&venue.mint);
+        exchange.clear_sources();
+        let identity = LedgerIdentity {
+            exchange: key_of(&venue.exchange),
+            vault: exchange.vault,
+            mint: exchange.mint,
+            mint_decimals: 6,
+            vault_bump,
+        };
+        let mut ledger = vec![0u64; desk.chain.bytes(&venue.ledger).unwrap().len() / 8];
+        let mut view = Ledger::create(bytemuck::cast_slice_mut(&mut ledger), &identity, events).unwrap();
+        view.record_amount(read::now(&desk.chain), CellIndex::NIL, CashEventKind::ExchangeCreated, 0).unwrap();
+        Self { exchange: words(bytemuck::bytes_of(&exchange)), ledger, markets: Vec::new() }
+    }
+
     fn new(desk: &Desk) -> Self {
         let account = |address| words(desk.chain.bytes(address).unwrap());
         let markets = desk.markets.iter().map(|market| account(&market.address)).collect();
@@ -266,6 +294,7 @@ const PRICES: [u64; 3] = [scene::PRICE, 100_000 * scene::PICO, 4_000 * scene::PI
 impl Run {
     fn new(seed: u64) -> Self {
         let mut desk = Desk::new(DeskConfig { cells: 28, events: 64, ..DeskConfig::default() }).unwrap();
+        Native::created(&desk, 64).assert_same(&desk, "CreateExchange");
         for (spec, price) in [(scene::sol(), PRICES[0]), (scene::btc(), PRICES[1])] {
             let market = desk.list(&spec).unwrap();
             desk.set_price(market, price).unwrap();

@@ -474,6 +474,10 @@ impl Run {
             let market = self.pair.world.market(index);
             assert_eq!(view.rows[index].open_interest, Lots::ZERO, "seed {seed}: no open interest");
             assert_eq!(market.header.nodes.in_use(), 0, "seed {seed}: books are empty");
+            assert!(
+                self.pair.world.entries(index).iter().all(|byte| *byte == 0),
+                "seed {seed}: unused entries are zero"
+            );
             for node in market.nodes.iter().take(market.header.nodes.high_water() as usize) {
                 assert_eq!(node.next_free().map(OrderNode::released), Some(*node), "seed {seed}: a free node is zero");
             }

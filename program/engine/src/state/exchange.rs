@@ -127,7 +127,7 @@ impl Exchange {
         if !rest.is_empty() {
             return Err(EngineError::AccountSize);
         }
-        exchange.header.expect(EXCHANGE_DISCRIMINATOR)?;
+        exchange.header.check(EXCHANGE_DISCRIMINATOR)?;
         Ok(exchange)
     }
 
@@ -138,7 +138,7 @@ impl Exchange {
         if !rest.is_empty() {
             return Err(EngineError::AccountSize);
         }
-        exchange.header.expect(EXCHANGE_DISCRIMINATOR)?;
+        exchange.header.check(EXCHANGE_DISCRIMINATOR)?;
         Ok(exchange)
     }
 

@@ -36,7 +36,7 @@ impl AccountHeader {
     /// Fails with `AccountType` or `AccountVersion` unless the account is of this type and of the version this code
     /// knows.
     #[inline(always)]
-    pub const fn expect(&self, discriminator: u64) -> Result<()> {
+    pub const fn check(&self, discriminator: u64) -> Result<()> {
         if self.discriminator != discriminator {
             return Err(EngineError::AccountType);
         }

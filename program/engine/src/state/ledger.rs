@@ -160,7 +160,7 @@ impl<'a> Ledger<'a> {
     pub fn load(bytes: &'a mut [u8]) -> Result<Self> {
         let len = bytes.len();
         let (header, rest): (&mut LedgerHeader, _) = slab::take_one_mut(bytes)?;
-        header.header.expect(LEDGER_DISCRIMINATOR)?;
+        header.header.check(LEDGER_DISCRIMINATOR)?;
         if len != ledger_size(header.events_capacity, header.cells.capacity()) {
             return Err(EngineError::AccountSize);
         }
@@ -175,7 +175,7 @@ impl<'a> Ledger<'a> {
     pub fn grow(bytes: &'a mut [u8]) -> Result<Self> {
         let len = bytes.len();
         let (header, _): (&mut LedgerHeader, _) = slab::take_one_mut(bytes)?;
-        header.header.expect(LEDGER_DISCRIMINATOR)?;
+        header.header.check(LEDGER_DISCRIMINATOR)?;
         let before = ledger_size(header.events_capacity, header.cells.capacity());
         let added = len.checked_sub(before).ok_or(EngineError::CapacityInvalid)?;
         if added == 0 || added % CELL_SIZE != 0 || len > ACCOUNT_SIZE_MAX {
@@ -255,7 +255,7 @@ impl<'a> LedgerView<'a> {
     /// The ledger in these bytes. Fails with `AccountSize`, `AccountType` or `AccountVersion`.
     pub fn load(bytes: &'a [u8]) -> Result<Self> {
         let (header, rest): (&LedgerHeader, _) = slab::take_one(bytes)?;
-        header.header.expect(LEDGER_DISCRIMINATOR)?;
+        header.header.check(LEDGER_DISCRIMINATOR)?;
         if bytes.len() != ledger_size(header.events_capacity, header.cells.capacity()) {
             return Err(EngineError::AccountSize);
         }

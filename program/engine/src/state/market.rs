@@ -134,7 +134,7 @@ impl<'a> Market<'a> {
     pub fn load(bytes: &'a mut [u8]) -> Result<Self> {
         let len = bytes.len();
         let (header, rest): (&mut MarketHeader, _) = slab::take_one_mut(bytes)?;
-        header.header.expect(MARKET_DISCRIMINATOR)?;
+        header.header.check(MARKET_DISCRIMINATOR)?;
         if len != market_size(header.side_capacity, header.events_capacity) {
             return Err(EngineError::AccountSize);
         }
@@ -200,7 +200,7 @@ impl<'a> MarketView<'a> {
     /// The market in these bytes. Fails with `AccountSize`, `AccountType` or `AccountVersion`.
     pub fn load(bytes: &'a [u8]) -> Result<Self> {
         let (header, rest): (&MarketHeader, _) = slab::take_one(bytes)?;
-        header.header.expect(MARKET_DISCRIMINATOR)?;
+        header.header.check(MARKET_DISCRIMINATOR)?;
         if bytes.len() != market_size(header.side_capacity, header.events_capacity) {
             return Err(EngineError::AccountSize);
         }

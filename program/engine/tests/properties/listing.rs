@@ -166,6 +166,19 @@ fn maintenance_lies_between_its_bounds_and_covers_the_fee_of_closing() {
     assert_eq!(covered(5_000), Err(TIERS));
 }
 
+/// A maker's fee is not reserved: it has to fit between the two margins.
+#[test]
+fn the_fee_of_opening_fits_between_initial_and_maintenance_margin() {
+    let fits = |fee| {
+        verdict(|p| {
+            (p.taker_fee, p.maker_fee, p.maintenance) = (Ppm::new(fee), SignedPpm::ZERO, Ppm::new(900_000));
+            set_tiers(p, &[(u64::MAX, 10_000)]);
+        })
+    };
+    assert_eq!(fits(999), Ok(()));
+    assert_eq!(fits(1_000), Err(TIERS));
+}
+
 #[test]
 fn a_listed_row_says_what_was_asked_for() {
     let parameters = listing::fine();

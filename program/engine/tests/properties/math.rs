@@ -33,6 +33,14 @@ fn wide(value: Wide) -> BigInt {
     (big(value.high) << 64) + value.low
 }
 
+/// Two numbers whose product is about as large as the paths for small products allow.
+fn about_64_bits() -> impl Strategy<Value = (u64, u64)> {
+    (any::<u64>(), any::<u64>(), 0u32..=64).prop_map(|(a, b, bits)| {
+        let half = |value: u64, bits: u32| value.checked_shr(64 - bits).unwrap_or(0);
+        (half(a | 1 << 63, bits), half(b | 1 << 63, 65 - bits.max(1)))
+    })
+}
+
 /// A result as 64 bits, or `Overflow`.
 fn narrow(value: &BigInt) -> Result<u64> {
     u64::try_from(value.clone()).map_err(|_| EngineError::Overflow)
@@ -91,12 +99,30 @@ proptest! {
     }
 
     #[test]
-    fn ppm_rounds_as_it_says(value in number(), rate in any::<u32>()) {
+    fn ppm_rounds_as_it_says(value in number(), rate in any::<u32>(), shift in 0u32..16) {
+        let rate = rate >> shift;
         let product = big(value) * rate;
         let million = big(math::PPM);
         prop_assert_eq!(math::ppm_floor(value, rate), narrow(&(&product / &million)));
         prop_assert_eq!(math::ppm_ceil(value, rate), narrow(&ceil_div(&product, &million)));
         prop_assert_eq!(QuoteAtoms::new(value).ppm_ceil(Ppm::new(rate)).map(QuoteAtoms::get), math::ppm_ceil(value, rate));
+    }
+
+    /// Where a short path ends and the long one begins, both are exact.
+    #[test]
+    fn products_of_about_64_bits_are_exact((a, b) in about_64_bits(), divisor in number()) {
+        prop_assert_eq!(math::mul(a, b), narrow(&(big(a) * b)));
+        let million = big(math::PPM);
+        for (value, rate) in [(a, b), (b, a)] {
+            if let Ok(rate) = u32::try_from(rate) {
+                prop_assert_eq!(math::ppm_floor(value, rate), narrow(&(big(value) * rate / &million)));
+                prop_assert_eq!(math::ppm_ceil(value, rate), narrow(&ceil_div(&(big(value) * rate), &million)));
+            }
+            if let (Ok(signed), true) = (i64::try_from(value), rate <= divisor && divisor > 0) {
+                let share = math::signed_share_floor(-signed, rate, divisor).unwrap();
+                prop_assert_eq!(BigInt::from(share), -ceil_div(&(big(value) * rate), &big(divisor)));
+            }
+        }
     }
 
     #[test]

@@ -93,3 +93,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_ledger_can_be_filled_to_the_last_atom_and_no_further() {
+    let (mut total, mut bucket) = (balance(0), balance(-5));
+    let all = QuoteAtoms::new(TOTAL_MAX.unsigned_abs());
+    assert_eq!(money::receive(&mut total, &mut bucket, all), Ok(()));
+    assert_eq!((read(total), read(bucket)), (i128::from(TOTAL_MAX), i128::from(TOTAL_MAX) - 5));
+    let one = QuoteAtoms::new(1);
+    assert_eq!(money::receive(&mut total, &mut bucket, one), Err(EngineError::DepositTooLarge));
+    assert_eq!(money::pay_out(&mut total, &mut bucket, one), Ok(()));
+    assert_eq!(money::receive(&mut total, &mut bucket, one), Ok(()));
+}

@@ -11,9 +11,9 @@ use quantdesk_engine::{
         price::SourcePrice,
     },
     state::{
-        Key, Ledger, LedgerView, Market, MarketView, PositionCell, PriceCondition, TraderCell,
+        IndexEntry, Key, Ledger, LedgerView, Market, MarketView, PositionCell, PriceCondition, TraderCell,
         ledger::{LedgerIdentity, ledger_size},
-        market::market_size,
+        market::{MARKET_HEADER_SIZE, market_size},
     },
     units::QuoteAtoms,
 };
@@ -101,6 +101,12 @@ impl World {
 
     pub fn market_bytes(&mut self, market: usize) -> &mut [u8] {
         bytemuck::cast_slice_mut(&mut self.markets[market])
+    }
+
+    /// The bytes of both sides' indexes, used and unused.
+    pub fn entries(&self, market: usize) -> &[u8] {
+        let len = size_of::<IndexEntry>() * 2 * self.market(market).header.side_capacity() as usize;
+        &bytemuck::cast_slice(&self.markets[market])[MARKET_HEADER_SIZE..][..len]
     }
 
     /// All account bytes: the ledger first, then the markets.
