@@ -464,6 +464,28 @@ fn inv_p6_open_interest_may_shrink_but_not_grow_above_its_cap() {
     assert_eq!(world.view().rows[0].open_interest, Lots::new(5), "positions change hands");
 }
 
+/// Should a cap ever be lowered below what is there, everybody can still leave or hand over, and nobody can add.
+#[test]
+fn above_a_lowered_cap_orders_pass_that_make_nothing_larger() {
+    let mut world = world();
+    let (long, short) = (world.funded(1, 10_000_000), world.funded(2, 10_000_000));
+    let (third, fourth) = (world.funded(3, 10_000_000), world.funded(4, 10_000_000));
+    open_positions(&mut world, long, short, 10);
+    let lowered = world.ledger(|ledger, _| {
+        (ledger.rows[0].open_interest_max, ledger.rows[0].position_max) = (Lots::new(5), Lots::new(5));
+        Ok(())
+    });
+    lowered.unwrap();
+    place(&mut world, third, &limit(BID, 100, 5));
+    assert_eq!(world.place(0, fourth, &taking(ASK, 100, 1)), Err(EngineError::OpenInterestTooLarge));
+    assert_eq!(world.place(0, short, &taking(ASK, 100, 1)), Err(EngineError::PositionTooLarge));
+    assert_eq!(place(&mut world, long, &taking(ASK, 100, 1)).filled, Lots::new(1), "handed over: 10 lots still");
+    place(&mut world, long, &limit(ASK, 101, 9));
+    assert_eq!(world.place(0, long, &limit(BID, 99, 1)), Err(EngineError::PositionTooLarge));
+    assert_eq!(place(&mut world, short, &taking(BID, 101, 2)).filled, Lots::new(2));
+    assert_eq!(world.view().rows[0].open_interest, Lots::new(8));
+}
+
 #[test]
 fn an_account_below_initial_margin_may_only_reduce() {
     let mut world = world();
