@@ -1,6 +1,6 @@
 //! Addresses derived from the program.
 
-use quantdesk_program::account::pda::{EXCHANGE_SEED, VAULT_SEED};
+use quantdesk_program::account::pda::{EXCHANGE_SEED, STAKE_SEED, VAULT_SEED};
 use solana_address::Address;
 
 /// Exchange number `id`.
@@ -11,4 +11,9 @@ pub fn exchange(program: &Address, id: u64) -> Address {
 /// Authority over the vault of `ledger`: the owner to give the vault's token account.
 pub fn vault_authority(program: &Address, ledger: &Address) -> Address {
     Address::find_program_address(&[VAULT_SEED, ledger.as_array()], program).0
+}
+
+/// Stake of `owner` in the pool of `ledger`.
+pub fn stake(program: &Address, ledger: &Address, owner: &Address) -> Address {
+    Address::find_program_address(&[STAKE_SEED, ledger.as_array(), owner.as_array()], program).0
 }

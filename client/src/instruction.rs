@@ -3,17 +3,27 @@
 
 use bytemuck::{NoUninit, bytes_of};
 use quantdesk_engine::{
-    CellIndex, Generation, MarketIndex, NodeIndex, QuoteAtoms, Sequence, UnixSeconds,
+    CellIndex, Generation, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, UnixSeconds,
     book::{NewOrder, Sides},
-    risk::listing::ListingParameters,
+    risk::{life::MarginParameters, listing::ListingParameters},
+    state::MarketStatus,
+    state::ledger::Policy,
 };
 use quantdesk_program::{
     Tag,
     instruction::{
-        crank::update_price::UpdatePrice,
-        exchange::{collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger},
+        crank::{sweep::Sweep, update_price::UpdatePrice},
+        exchange::{
+            collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
+            set_market_status::SetMarketStatus,
+        },
         order::{cancel_all::CancelAll, cancel_order::CancelOrder, place_order::PlaceOrder},
-        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader},
+        pool::{request_unstake::RequestUnstake, unstake::Unstake},
+        risk::{
+            absorb_shortfall::AbsorbShortfall, cancel_for_risk::CancelForRisk, deleverage::Deleverage,
+            liquidate::Liquidate, take_over::TakeOver,
+        },
+        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader, transfer_cash::TransferCash},
     },
     tag::Head,
 };
@@ -21,6 +31,8 @@ use solana_address::Address;
 use solana_instruction::{AccountMeta, Instruction};
 
 use crate::address;
+
+pub use quantdesk_program::instruction::risk::Target;
 
 /// The System program.
 pub const SYSTEM_PROGRAM: Address = Address::from_str_const("11111111111111111111111111111111");
@@ -72,7 +84,7 @@ impl Venue {
     }
 
     /// Creates the exchange. Ledger and vault accounts must exist; the ledger's key signs.
-    pub fn create_exchange(&self, admin: Address, id: u64, events_capacity: u32) -> Instruction {
+    pub fn create_exchange(&self, admin: Address, id: u64, events_capacity: u32, policy: &Policy) -> Instruction {
         let accounts = vec![
             AccountMeta::new(admin, true),
             writable(self.exchange),
@@ -82,7 +94,8 @@ impl Venue {
             readonly(address::vault_authority(&self.program, &self.ledger)),
             readonly(SYSTEM_PROGRAM),
         ];
-        self.instruction(Tag::CreateExchange, CellIndex::NIL, &CreateExchange::new(id, events_capacity), accounts)
+        let arguments = CreateExchange::new(id, events_capacity, *policy);
+        self.instruction(Tag::CreateExchange, CellIndex::NIL, &arguments, accounts)
     }
 
     /// Lists a market. Its account, whose key signs, must exist with the size of [`quantdesk_engine::state::market::market_size`].
@@ -90,6 +103,25 @@ impl Venue {
         let accounts =
             vec![signer(admin), writable(self.exchange), writable(self.ledger), AccountMeta::new(market, true)];
         self.instruction(Tag::ListMarket, CellIndex::NIL, parameters, accounts)
+    }
+
+    /// Makes a market active or reduce-only.
+    pub fn set_market_status(&self, admin: Address, market: MarketIndex, status: MarketStatus) -> Instruction {
+        let accounts = vec![signer(admin), readonly(self.exchange), writable(self.ledger)];
+        self.instruction(Tag::SetMarketStatus, CellIndex::NIL, &SetMarketStatus::new(market, status), accounts)
+    }
+
+    /// Changes a market's margin.
+    pub fn set_margin(&self, admin: Address, parameters: &MarginParameters) -> Instruction {
+        let accounts = vec![signer(admin), readonly(self.exchange), writable(self.ledger)];
+        self.instruction(Tag::SetMargin, CellIndex::NIL, parameters, accounts)
+    }
+
+    /// Removes the account of a settled market that is empty; the admin gets its rent.
+    pub fn close_market(&self, admin: Address, market: &Address) -> Instruction {
+        let accounts =
+            vec![AccountMeta::new(admin, true), readonly(self.exchange), writable(self.ledger), writable(*market)];
+        self.instruction(Tag::CloseMarket, CellIndex::NIL, &[0u8; 0], accounts)
     }
 
     /// Adds `cells` cells, 1 to 80, to the ledger.
@@ -103,7 +135,7 @@ impl Venue {
         self.instruction(Tag::GrowLedger, CellIndex::NIL, &GrowLedger::new(cells), accounts)
     }
 
-    /// Pays `atoms` of earned fees to the admin's token account `target`.
+    /// Pays `atoms` of earned fees, less the pool's share of them, to the admin's token account `target`.
     pub fn collect_fees(&self, admin: Address, target: Address, atoms: QuoteAtoms) -> Instruction {
         let accounts = vec![
             signer(admin),
@@ -141,7 +173,7 @@ impl Venue {
         self.instruction(Tag::Deposit, trader.cell, &MoveCash::new(trader.generation, atoms), accounts)
     }
 
-    /// Withdraws `atoms` to the owner's token account `target`.
+    /// Withdraws `atoms` to the owner's token account `target`, at once or through the queue.
     pub fn withdraw(&self, trader: &Trader, target: Address, atoms: QuoteAtoms) -> Instruction {
         let accounts = vec![
             signer(trader.authority),
@@ -152,6 +184,58 @@ impl Venue {
             readonly(TOKEN_PROGRAM),
         ];
         self.instruction(Tag::Withdraw, trader.cell, &MoveCash::new(trader.generation, atoms), accounts)
+    }
+
+    /// Pays the first waiting withdrawal, whose `target` is [`quantdesk_engine::outflow::waiting`]'s first.
+    pub fn process_withdraw_queue(&self, target: Address) -> Instruction {
+        let accounts = vec![
+            writable(self.ledger),
+            writable(target),
+            writable(self.vault),
+            readonly(address::vault_authority(&self.program, &self.ledger)),
+            readonly(TOKEN_PROGRAM),
+        ];
+        self.instruction(Tag::ProcessWithdrawQueue, CellIndex::NIL, &(), accounts)
+    }
+
+    /// Moves `atoms` of cash to another trader of the same owner.
+    pub fn transfer_cash(&self, trader: &Trader, target: &Trader, atoms: QuoteAtoms) -> Instruction {
+        let accounts = vec![signer(trader.authority), writable(self.ledger)];
+        let arguments = TransferCash::new(trader.generation, target.cell, target.generation, atoms);
+        self.instruction(Tag::TransferCash, trader.cell, &arguments, accounts)
+    }
+
+    /// Stakes `atoms` of the trader's cash in the protection pool.
+    pub fn stake_pool(&self, trader: &Trader, atoms: QuoteAtoms) -> Instruction {
+        let accounts = vec![
+            AccountMeta::new(trader.authority, true),
+            writable(self.ledger),
+            writable(address::stake(&self.program, &self.ledger, &trader.authority)),
+            readonly(SYSTEM_PROGRAM),
+        ];
+        self.instruction(Tag::StakePool, trader.cell, &MoveCash::new(trader.generation, atoms), accounts)
+    }
+
+    /// Asks for `shares` of the trader's owner's stake.
+    pub fn request_unstake(&self, trader: &Trader, shares: u64) -> Instruction {
+        let arguments = RequestUnstake::new(trader.generation, shares);
+        self.instruction(Tag::RequestUnstake, trader.cell, &arguments, self.staker(trader))
+    }
+
+    /// Takes the stake asked for into the trader's cash.
+    pub fn unstake(&self, trader: &Trader) -> Instruction {
+        self.instruction(Tag::Unstake, trader.cell, &Unstake::new(trader.generation), self.staker(trader))
+    }
+
+    fn staker(&self, trader: &Trader) -> Vec<AccountMeta> {
+        let stake = address::stake(&self.program, &self.ledger, &trader.authority);
+        vec![signer(trader.authority), writable(self.ledger), writable(stake)]
+    }
+
+    /// Gives `atoms` of the trader's cash to the protection pool.
+    pub fn fund_pool(&self, trader: &Trader, atoms: QuoteAtoms) -> Instruction {
+        let accounts = vec![signer(trader.authority), writable(self.ledger)];
+        self.instruction(Tag::FundPool, trader.cell, &MoveCash::new(trader.generation, atoms), accounts)
     }
 
     /// Places an order. After `valid_until` (0: never) the instruction is refused.
@@ -176,11 +260,56 @@ impl Venue {
         self.trade(Tag::CancelAll, trader, market, &CancelAll::new(trader.generation, sides, limit))
     }
 
-    /// Moves a market's price board; `sources` in the order of the listing.
-    pub fn update_price(&self, market: MarketIndex, sources: &[Address]) -> Instruction {
-        let mut accounts = vec![readonly(self.exchange), writable(self.ledger)];
+    /// Moves the price board of the market in row `index`; `sources` in the order of the listing.
+    pub fn update_price(&self, market: &Address, index: MarketIndex, sources: &[Address]) -> Instruction {
+        let mut accounts = vec![readonly(self.exchange), writable(self.ledger), readonly(*market)];
         accounts.extend(sources.iter().copied().map(readonly));
-        self.instruction(Tag::UpdatePrice, CellIndex::NIL, &UpdatePrice::new(market), accounts)
+        self.instruction(Tag::UpdatePrice, CellIndex::NIL, &UpdatePrice::new(index), accounts)
+    }
+
+    /// Gives a market its last price.
+    pub fn settle_market(&self, market: &Address) -> Instruction {
+        let accounts = vec![writable(*market), writable(self.ledger)];
+        self.instruction(Tag::SettleMarket, CellIndex::NIL, &[0u8; 0], accounts)
+    }
+
+    /// Closes one account's position in a settled market.
+    pub fn settle_market_position(&self, market: &Address, target: Target) -> Instruction {
+        let accounts = vec![writable(*market), writable(self.ledger)];
+        self.instruction(Tag::SettleMarketPosition, CellIndex::NIL, &target, accounts)
+    }
+
+    /// Looks for failing accounts in the next `cells` cells.
+    pub fn sweep(&self, cells: u16) -> Instruction {
+        self.instruction(Tag::Sweep, CellIndex::NIL, &Sweep::new(cells), vec![writable(self.ledger)])
+    }
+
+    /// Cancels up to `limit` orders of a failing account.
+    pub fn cancel_for_risk(&self, market: &Address, target: Target, limit: u8) -> Instruction {
+        let accounts = vec![writable(*market), writable(self.ledger)];
+        self.instruction(Tag::CancelForRisk, CellIndex::NIL, &CancelForRisk::new(target, limit), accounts)
+    }
+
+    /// Closes a failing position through the book; `keeper` gets a part of the fee.
+    pub fn liquidate(&self, keeper: &Trader, market: &Address, target: Target, match_limit: u8) -> Instruction {
+        self.trade(Tag::Liquidate, keeper, market, &Liquidate::new(keeper.generation, target, match_limit))
+    }
+
+    /// Moves up to `lots_max` lots of a failing position to `liquidator`'s account.
+    pub fn take_over(&self, liquidator: &Trader, market: &Address, target: Target, lots_max: Lots) -> Instruction {
+        self.trade(Tag::TakeOver, liquidator, market, &TakeOver::new(liquidator.generation, target, lots_max))
+    }
+
+    /// Lets the pool pay what a bankrupt account lacks, out of `market`'s budget.
+    pub fn absorb_shortfall(&self, market: MarketIndex, target: Target) -> Instruction {
+        let arguments = AbsorbShortfall::new(target, market);
+        self.instruction(Tag::AbsorbShortfall, CellIndex::NIL, &arguments, vec![writable(self.ledger)])
+    }
+
+    /// Closes a bankrupt position against its counterparties, or goes on with what is under way in the market.
+    pub fn deleverage(&self, market: &Address, target: Target, steps: u16) -> Instruction {
+        let accounts = vec![writable(*market), writable(self.ledger)];
+        self.instruction(Tag::Deleverage, CellIndex::NIL, &Deleverage::new(target, steps), accounts)
     }
 }
 

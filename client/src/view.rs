@@ -103,8 +103,10 @@ pub fn own_orders<'a>(
 pub struct Summary {
     /// Free collateral; negative while losses are covered by unrealised profit.
     pub cash: QuoteDelta,
-    /// Cash plus unrealised profit and loss at mark.
+    /// Cash plus unrealised profit and loss at mark, less funding due.
     pub equity: QuoteDelta,
+    /// The same at the worst of mark, index and stable price: what the requirement to add risk is compared with.
+    pub prudent_equity: QuoteDelta,
     /// Requirement to add risk.
     pub initial_margin: QuoteAtoms,
     /// Requirement to keep positions.
@@ -117,11 +119,12 @@ pub struct Summary {
 pub fn summary(ledger: &LedgerView<'_>, trader: &Trader, now: UnixSeconds) -> Result<Summary> {
     let cell = live(ledger, trader)?;
     let initial = margin::initial(ledger, cell, now)?;
-    let maintenance = margin::maintenance(ledger, cell)?;
+    let maintenance = margin::maintenance(ledger, cell, now)?;
     let (withdrawable, _) = margin::withdrawable(ledger, cell, now)?;
     Ok(Summary {
         cash: cell.cash.get(),
-        equity: initial.equity,
+        equity: maintenance.equity,
+        prudent_equity: initial.equity,
         initial_margin: initial.required,
         maintenance_margin: maintenance.required,
         withdrawable,

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Refusal,
-    instruction::{Context, crank, exchange, order, trader},
+    instruction::{Context, crank, exchange, order, pool, risk, trader},
     tag::{Head, Tag},
 };
 use pinocchio::{AccountView, Address, ProgramResult};
@@ -12,8 +12,9 @@ mod runtime {
     #![allow(unsafe_code, missing_docs, reason = "the entry point of the loader's C ABI")]
     use super::process;
 
-    // No instruction takes more than seven accounts; one more is parsed so that a surplus is refused, not ignored.
-    pinocchio::program_entrypoint!(process, 8);
+    // `UpdatePrice` takes up to 15 accounts: three and four sources with three each. One more is parsed so that a
+    // surplus is refused, not ignored.
+    pinocchio::program_entrypoint!(process, 16);
     pinocchio::no_allocator!();
     pinocchio::nostd_panic_handler!();
 }
@@ -43,6 +44,23 @@ fn process_cold(context: &mut Context<'_>) -> ProgramResult {
         tag if tag == Tag::ListMarket.byte() => exchange::list_market::process(context),
         tag if tag == Tag::GrowLedger.byte() => exchange::grow_ledger::process(context),
         tag if tag == Tag::CollectFees.byte() => exchange::collect_fees::process(context),
+        tag if tag == Tag::Sweep.byte() => crank::sweep::process(context),
+        tag if tag == Tag::CancelForRisk.byte() => risk::cancel_for_risk::process(context),
+        tag if tag == Tag::Liquidate.byte() => risk::liquidate::process(context),
+        tag if tag == Tag::TakeOver.byte() => risk::take_over::process(context),
+        tag if tag == Tag::AbsorbShortfall.byte() => risk::absorb_shortfall::process(context),
+        tag if tag == Tag::Deleverage.byte() => risk::deleverage::process(context),
+        tag if tag == Tag::ProcessWithdrawQueue.byte() => trader::process_withdraw_queue::process(context),
+        tag if tag == Tag::TransferCash.byte() => trader::transfer_cash::process(context),
+        tag if tag == Tag::StakePool.byte() => pool::stake_pool::process(context),
+        tag if tag == Tag::RequestUnstake.byte() => pool::request_unstake::process(context),
+        tag if tag == Tag::Unstake.byte() => pool::unstake::process(context),
+        tag if tag == Tag::FundPool.byte() => pool::fund_pool::process(context),
+        tag if tag == Tag::SetMarketStatus.byte() => exchange::set_market_status::process(context),
+        tag if tag == Tag::SetMargin.byte() => exchange::set_margin::process(context),
+        tag if tag == Tag::CloseMarket.byte() => exchange::close_market::process(context),
+        tag if tag == Tag::SettleMarket.byte() => crank::settle_market::process(context),
+        tag if tag == Tag::SettleMarketPosition.byte() => crank::settle_market_position::process(context),
         _ => Err(Refusal::UnknownInstruction.into()),
     }
 }

@@ -41,7 +41,7 @@ pub enum Refusal {
     WrongTokenProgram = 209,
     /// Not the System program.
     WrongSystemProgram = 210,
-    /// Not the address these seeds derive.
+    /// Not the address these seeds derive, or that the ledger names.
     WrongAddress = 211,
     /// The signer may not do this.
     NotAuthorized = 212,
@@ -53,22 +53,23 @@ pub enum Refusal {
     WrongTokenOwner = 215,
     /// The vault did not change by the amount moved.
     VaultMismatch = 216,
+    /// Not the token account that the first waiting withdrawal names.
+    WrongTarget = 217,
 
     // 250: oracle accounts
     /// The account is not owned by the source's oracle program.
     OracleWrongOwner = 250,
-    /// Not the configured feed account.
+    /// Not the configured feed account, or not the account or sysvar that proves a signature.
     OracleWrongAccount = 251,
-    /// Not an account of the source's type.
+    /// Not an account, or a signed message, of the source's type.
     OracleWrongType = 252,
     /// Another feed than configured.
     OracleWrongFeed = 253,
     /// Another Switchboard queue than configured.
     OracleWrongQueue = 254,
-    /// A Pyth update that is not fully verified.
+    /// A Pyth update that is not fully verified, or signatures that do not lie where they were verified or are of one
+    /// oracle twice.
     OracleNotVerified = 255,
-    /// A Switchboard feed that its authority may write without oracles.
-    OracleWritable = 256,
 }
 }
 

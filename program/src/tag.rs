@@ -20,6 +20,12 @@ pub enum Tag {
     GrowLedger = 3,
     /// Pays out earned fees.
     CollectFees = 4,
+    /// Opens a market for trading, or leaves it to reducing.
+    SetMarketStatus = 5,
+    /// Changes a market's margin, gliding onto positions that are open.
+    SetMargin = 6,
+    /// Ends a settled market and returns its rent.
+    CloseMarket = 7,
 
     // 20: traders
     /// Opens a trading account.
@@ -30,6 +36,10 @@ pub enum Tag {
     Deposit = 22,
     /// Takes collateral out.
     Withdraw = 23,
+    /// Pays the first of the waiting withdrawals.
+    ProcessWithdrawQueue = 24,
+    /// Moves collateral between two accounts of one owner.
+    TransferCash = 25,
 
     // 40: orders
     /// Places an order.
@@ -42,23 +52,68 @@ pub enum Tag {
     // 60: cranks
     /// Reads a market's oracle sources and moves its price board.
     UpdatePrice = 60,
+    /// Gives a market its last price.
+    SettleMarket = 61,
+    /// Closes one position of a settled market at its price.
+    SettleMarketPosition = 62,
+    /// Looks for failing accounts and keeps the worst in the ledger's watch list.
+    Sweep = 63,
+
+    // 80: risk
+    /// Cancels orders of an account below initial margin.
+    CancelForRisk = 80,
+    /// Closes a failing position through the book.
+    Liquidate = 81,
+    /// Moves a failing position to a liquidator's account.
+    TakeOver = 82,
+    /// Lets the protection pool pay what a bankrupt account lacks.
+    AbsorbShortfall = 83,
+    /// Closes a bankrupt position against its counterparties.
+    Deleverage = 84,
+
+    // 100: protection pool
+    /// Puts collateral into the protection pool.
+    StakePool = 100,
+    /// Asks for stake back.
+    RequestUnstake = 101,
+    /// Takes stake out of the protection pool.
+    Unstake = 102,
+    /// Gives collateral to the protection pool.
+    FundPool = 103,
 }
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 29] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
         Self::CollectFees,
+        Self::SetMarketStatus,
+        Self::SetMargin,
+        Self::CloseMarket,
         Self::OpenTrader,
         Self::CloseTrader,
         Self::Deposit,
         Self::Withdraw,
+        Self::ProcessWithdrawQueue,
+        Self::TransferCash,
         Self::PlaceOrder,
         Self::CancelOrder,
         Self::CancelAll,
         Self::UpdatePrice,
+        Self::SettleMarket,
+        Self::SettleMarketPosition,
+        Self::Sweep,
+        Self::CancelForRisk,
+        Self::Liquidate,
+        Self::TakeOver,
+        Self::AbsorbShortfall,
+        Self::Deleverage,
+        Self::StakePool,
+        Self::RequestUnstake,
+        Self::Unstake,
+        Self::FundPool,
     ];
 
     /// The byte an instruction starts with.
@@ -77,14 +132,31 @@ impl Tag {
             Self::ListMarket => "ListMarket",
             Self::GrowLedger => "GrowLedger",
             Self::CollectFees => "CollectFees",
+            Self::SetMarketStatus => "SetMarketStatus",
+            Self::SetMargin => "SetMargin",
+            Self::CloseMarket => "CloseMarket",
             Self::OpenTrader => "OpenTrader",
             Self::CloseTrader => "CloseTrader",
             Self::Deposit => "Deposit",
             Self::Withdraw => "Withdraw",
+            Self::ProcessWithdrawQueue => "ProcessWithdrawQueue",
+            Self::TransferCash => "TransferCash",
             Self::PlaceOrder => "PlaceOrder",
             Self::CancelOrder => "CancelOrder",
             Self::CancelAll => "CancelAll",
             Self::UpdatePrice => "UpdatePrice",
+            Self::SettleMarket => "SettleMarket",
+            Self::SettleMarketPosition => "SettleMarketPosition",
+            Self::Sweep => "Sweep",
+            Self::CancelForRisk => "CancelForRisk",
+            Self::Liquidate => "Liquidate",
+            Self::TakeOver => "TakeOver",
+            Self::AbsorbShortfall => "AbsorbShortfall",
+            Self::Deleverage => "Deleverage",
+            Self::StakePool => "StakePool",
+            Self::RequestUnstake => "RequestUnstake",
+            Self::Unstake => "Unstake",
+            Self::FundPool => "FundPool",
         }
     }
 }

@@ -68,6 +68,19 @@ pub fn check_movement(
     outside: &AccountView,
     token_program: &AccountView,
 ) -> Result<TokenAccount, ProgramError> {
+    check_ends(header, vault, outside, token_program)?;
+    let outside = read(outside)?;
+    if outside.mint == header.mint { Ok(outside) } else { Err(Refusal::WrongMint.into()) }
+}
+
+/// Checks the ends of a token movement, but not what kind of account the one outside is: the vault is the ledger's, both
+/// are writable and not the same.
+pub fn check_ends(
+    header: &LedgerHeader,
+    vault: &AccountView,
+    outside: &AccountView,
+    token_program: &AccountView,
+) -> Result<(), ProgramError> {
     check_program(token_program)?;
     writable(vault)?;
     writable(outside)?;
@@ -78,8 +91,12 @@ pub fn check_movement(
     if header.vault.matches(outside.address().as_array()) {
         return Err(Refusal::AccountTwice.into());
     }
-    let outside = read(outside)?;
-    if outside.mint == header.mint { Ok(outside) } else { Err(Refusal::WrongMint.into()) }
+    Ok(())
+}
+
+/// Whether the account can be sent the collateral, and is `owner`'s.
+pub fn can_receive(header: &LedgerHeader, account: &AccountView, owner: &Key) -> bool {
+    read(account).is_ok_and(|token| token.mint == header.mint && token.owner == *owner)
 }
 
 /// Moves tokens into the vault and checks that it grew by exactly that much. Fails with `VaultMismatch`.
@@ -106,7 +123,7 @@ pub struct Payout<'a> {
     pub atoms: u64,
 }
 
-/// Moves tokens out of the vault and checks that it shrank by exactly that much. Fails with `WrongAddress` if
+/// Moves tokens, maybe none, out of the vault and checks that it shrank by exactly that much. Fails with `WrongAddress` if
 /// `authority` is not the vault authority, with `VaultMismatch`.
 pub fn withdraw(payout: &Payout<'_>) -> Result<(), ProgramError> {
     let before = read(payout.vault)?;

@@ -2,9 +2,9 @@
 
 use crate::{
     error::{EngineError, Result},
-    money,
+    money, outflow,
     risk::{margin, price::Action},
-    state::{CashEventKind, Key, Ledger, PositionCell, TraderCell},
+    state::{CashEventKind, Cell, Key, Ledger, LedgerHeader, PositionCell, TraderCell, ledger::trader_mut},
     units::{CellIndex, Generation, MarketIndex, Now, QuoteAtoms},
 };
 
@@ -21,11 +21,13 @@ pub fn open_trader(ledger: &mut Ledger<'_>, now: Now, owner: Key, sub_account: u
     Ok(cell)
 }
 
-/// Closes an account and frees its cells. Fails with `TraderNotEmpty` while it has cash, size or orders.
+/// Closes an account and frees its cells. Fails with `TraderNotEmpty` while it has cash, size, orders or a withdrawal that
+/// waits, or is bankrupt.
 pub fn close_trader(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex) -> Result<()> {
     let view = ledger.view();
     let cell = view.trader(trader)?;
-    if !cell.cash.is_zero() || view.positions(cell).any(|(_, position)| !position.is_empty()) {
+    let bound = !cell.cash.is_zero() || !cell.withdrawal.is_nil() || cell.is_bankrupt();
+    if bound || view.positions(cell).any(|(_, position)| !position.is_empty()) {
         return Err(EngineError::TraderNotEmpty);
     }
     let mut next = cell.first_position;
@@ -45,38 +47,124 @@ pub fn deposit(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, atoms: Quot
     if atoms.is_zero() {
         return Err(EngineError::AmountZero);
     }
-    let cell = crate::state::ledger::trader_mut(ledger.cells, trader)?;
+    let cell = trader_mut(ledger.cells, trader)?;
     money::receive(&mut ledger.header.total, &mut cell.cash, atoms)?;
     ledger.record_amount(now, trader, CashEventKind::Deposited, atoms.as_delta()?.get())
 }
 
-/// Books a withdrawal. The caller then sends the tokens. Fails with `AmountZero`, with `PriceNotValidForAction` while
-/// exposed to a price that is not fresh, or with `WithdrawExceedsAvailable`.
-pub fn withdraw(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, atoms: QuoteAtoms) -> Result<()> {
+/// What became of a withdrawal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// Booked as paid: the caller sends the tokens.
+    Paid,
+    /// Taken from cash; waits in the queue.
+    Queued,
+}
+
+/// Books a withdrawal to the token account `target`: as paid if the outflow limiter lets it out and nobody waits, else at
+/// the end of the queue. Fails with `AmountZero`, with `AccountBankrupt`, with `PriceNotValidForAction` while exposed to a
+/// price that is not fresh, with `WithdrawExceedsAvailable`; if it has to wait, with `WithdrawalWaiting` or `LedgerFull`.
+pub fn withdraw(
+    ledger: &mut Ledger<'_>,
+    now: Now,
+    trader: CellIndex,
+    atoms: QuoteAtoms,
+    target: &Key,
+) -> Result<Withdrawal> {
+    require_free(ledger, now, trader, atoms)?;
+    if !outflow::may_leave(ledger.header, atoms, now.unix_seconds)? {
+        outflow::enqueue(ledger, now, trader, atoms, target)?;
+        return Ok(Withdrawal::Queued);
+    }
+    outflow::spend(ledger.header, atoms, now.unix_seconds)?;
+    let cell = trader_mut(ledger.cells, trader)?;
+    money::pay_out(&mut ledger.header.total, &mut cell.cash, atoms)?;
+    ledger.record_amount(now, trader, CashEventKind::Withdrawn, atoms.as_delta()?.get())?;
+    Ok(Withdrawal::Paid)
+}
+
+/// Moves free cash between two accounts of one owner. Fails with `TransferInvalid` if they are the same account or not of
+/// one owner, with `AccountBankrupt` if the receiving one is bankrupt, and as a withdrawal.
+pub fn transfer(
+    ledger: &mut Ledger<'_>,
+    now: Now,
+    trader: CellIndex,
+    target: CellIndex,
+    atoms: QuoteAtoms,
+) -> Result<()> {
+    if trader == target || ledger.trader(trader)?.owner != ledger.trader(target)?.owner {
+        return Err(EngineError::TransferInvalid);
+    }
+    require_free(ledger, now, trader, atoms)?;
+    let pair = ledger.cells.get_disjoint_mut([trader.as_usize(), target.as_usize()]);
+    let [source, sink] = pair.map_err(|_| EngineError::Corrupt)?.map(Cell::trader_mut);
+    let (source, sink) = (source.ok_or(EngineError::Corrupt)?, sink.ok_or(EngineError::Corrupt)?);
+    if sink.is_bankrupt() {
+        return Err(EngineError::AccountBankrupt);
+    }
+    money::post(&mut source.cash, &mut sink.cash, atoms)?;
+    let amount = atoms.as_delta()?;
+    ledger.record_amount(now, trader, CashEventKind::CashTransferred, amount.negated()?.get())?;
+    ledger.record_amount(now, target, CashEventKind::CashTransferred, amount.get())
+}
+
+/// Fails with `AmountZero`, with `AccountBankrupt`, with `PriceNotValidForAction` while exposed to a price that is not
+/// fresh, or with `WithdrawExceedsAvailable`: what is not withdrawable must not leave the account in any way.
+pub fn require_free(ledger: &Ledger<'_>, now: Now, trader: CellIndex, atoms: QuoteAtoms) -> Result<()> {
     if atoms.is_zero() {
         return Err(EngineError::AmountZero);
     }
     let view = ledger.view();
-    let (available, validity) = margin::withdrawable(&view, view.trader(trader)?, now.unix_seconds)?;
+    let cell = view.trader(trader)?;
+    if cell.is_bankrupt() {
+        return Err(EngineError::AccountBankrupt);
+    }
+    let (available, validity) = margin::withdrawable(&view, cell, now.unix_seconds)?;
     if !validity.allows(Action::Withdraw) {
         return Err(EngineError::PriceNotValidForAction);
     }
-    if atoms > available {
-        return Err(EngineError::WithdrawExceedsAvailable);
-    }
-    let cell = crate::state::ledger::trader_mut(ledger.cells, trader)?;
-    money::pay_out(&mut ledger.header.total, &mut cell.cash, atoms)?;
-    ledger.record_amount(now, trader, CashEventKind::Withdrawn, atoms.as_delta()?.get())
+    if atoms > available { Err(EngineError::WithdrawExceedsAvailable) } else { Ok(()) }
 }
 
-/// Books the payment of earned fees. The caller then sends the tokens. Fails with `AmountZero` or
-/// `WithdrawExceedsAvailable`.
-pub fn collect_fees(ledger: &mut Ledger<'_>, now: Now, atoms: QuoteAtoms) -> Result<()> {
+/// Books the payment of earned fees: the pool's share goes to the pool, the rest is returned and the caller sends it. When
+/// there is no account and no share of the pool any more, what is left of the pool counts as fees. Fails
+/// with `AmountZero`, with `WithdrawExceedsAvailable`, or with `OutflowLimited` if the rest may not leave at once.
+pub fn collect_fees(ledger: &mut Ledger<'_>, now: Now, atoms: QuoteAtoms) -> Result<QuoteAtoms> {
     if atoms.is_zero() {
         return Err(EngineError::AmountZero);
     }
-    money::pay_out(&mut ledger.header.total, &mut ledger.header.fees, atoms)?;
-    ledger.record_amount(now, CellIndex::NIL, CashEventKind::FeesCollected, atoms.as_delta()?.get())
+    let ended = take_ownerless_pool(ledger.header)?;
+    let header = &mut *ledger.header;
+    if atoms > header.fees.get().positive_part() {
+        return Err(EngineError::WithdrawExceedsAvailable);
+    }
+    // ROUND: up, for the pool.
+    let pooled = if ended { QuoteAtoms::ZERO } else { atoms.ppm_ceil(header.policy.pool_fee_share)? };
+    let paid = atoms.checked_sub(pooled)?;
+    if !paid.is_zero() {
+        if !outflow::may_leave(header, paid, now.unix_seconds)? {
+            return Err(EngineError::OutflowLimited);
+        }
+        outflow::spend(header, paid, now.unix_seconds)?;
+        money::pay_out(&mut header.total, &mut header.fees, paid)?;
+        ledger.record_amount(now, CellIndex::NIL, CashEventKind::FeesCollected, paid.as_delta()?.get())?;
+    }
+    if !pooled.is_zero() {
+        money::post(&mut ledger.header.fees, &mut ledger.header.pool, pooled)?;
+        ledger.record_amount(now, CellIndex::NIL, CashEventKind::PoolFunded, pooled.as_delta()?.get())?;
+    }
+    Ok(paid)
+}
+
+/// Once there is neither an account nor a share of the pool, the pool protects nobody and is nobody's: it becomes fees, so
+/// that an exchange can be left empty. Returns whether that is so.
+fn take_ownerless_pool(header: &mut LedgerHeader) -> Result<bool> {
+    if header.traders > 0 || header.pool_shares > 0 {
+        return Ok(false);
+    }
+    let pool = header.pool.get().positive_part();
+    money::post(&mut header.pool, &mut header.fees, pool)?;
+    Ok(true)
 }
 
 /// The trader's position cell in `market`, opened if there is none. Fails with `LedgerFull`.

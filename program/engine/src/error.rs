@@ -60,13 +60,15 @@ pub enum EngineError {
     OraclePriceOutOfRange = 306,
     /// The validity of the market's price does not permit this action.
     PriceNotValidForAction = 307,
+    /// The source's account does not (or no longer) satisfy what the listing demands of it.
+    OracleNotTrusted = 308,
 
     // 400: traders and the ledger
     /// The cell named is not a trader, or its generation is another one.
     TraderNotFound = 400,
     /// No free cell is left in the ledger.
     LedgerFull = 402,
-    /// The trader still has cash, an open position or resting orders.
+    /// The trader still has cash, an open position, resting orders or a waiting withdrawal, or is bankrupt.
     TraderNotEmpty = 403,
     /// A withdrawal exceeds what is withdrawable.
     WithdrawExceedsAvailable = 404,
@@ -74,6 +76,16 @@ pub enum EngineError {
     AmountZero = 405,
     /// A deposit would take the ledger past the largest total it can hold.
     DepositTooLarge = 406,
+    /// The trader has a withdrawal waiting in the queue.
+    WithdrawalWaiting = 407,
+    /// No withdrawal waits, or the first one's time has not come.
+    QueueNotDue = 408,
+    /// More than may leave the vault now.
+    OutflowLimited = 409,
+    /// The account is bankrupt and being wound up: its owner may only reduce, cancel and deposit.
+    AccountBankrupt = 410,
+    /// Both ends of a transfer are the same account, or not of the same owner.
+    TransferInvalid = 411,
 
     // 500: orders and the book
     /// Price of zero or above the market's largest price.
@@ -110,6 +122,20 @@ pub enum EngineError {
     PositionTooLarge = 601,
     /// Open interest would exceed the market's cap.
     OpenInterestTooLarge = 602,
+    /// The account is not in the state this step of the ladder is for.
+    AccountHealthy = 603,
+    /// The account has nothing in this market that this step could close or cancel.
+    NothingToClose = 604,
+    /// No resting order can be reached at a price that would help the account.
+    NoLiquidity = 605,
+    /// An account cannot take over from one of its own owner.
+    SelfTakeOver = 606,
+    /// The market is being deleveraged; its positions stand still until that is done.
+    DeleverageRunning = 607,
+    /// The account has no equity left: the pool and deleveraging are for it.
+    NoEquity = 608,
+    /// Neither the pool nor the account can pay anything.
+    NothingToAbsorb = 609,
 
     // 700: listing and administration
     /// No market with this index.
@@ -128,6 +154,28 @@ pub enum EngineError {
     ListingOracleInvalid = 706,
     /// The account's size does not fit the capacities asked for.
     CapacityInvalid = 707,
+    /// The worst price step with funding and fees does not fit into maintenance margin.
+    ListingEnvelopeExceeded = 708,
+    /// Risk parameters of a listing are zero, inconsistent or out of bounds.
+    ListingRiskInvalid = 709,
+    /// The market's status does not permit this.
+    MarketStatusInvalid = 710,
+    /// Notice or grace has not passed yet.
+    NoticeNotOver = 711,
+    /// Limits of an exchange are out of bounds.
+    PolicyInvalid = 712,
+    /// Positions or orders are left in the market.
+    MarketNotEmpty = 713,
+
+    // 800: protection pool
+    /// The amount would buy or pay nothing.
+    StakeTooSmall = 800,
+    /// More shares than the staker holds.
+    StakeTooLarge = 801,
+    /// Nothing was asked for, or it was and its time has not come or has passed.
+    UnstakeNotDue = 802,
+    /// No stake leaves while a loss is open or a price is on its way.
+    PoolClosed = 803,
 
     // 900: arithmetic and state that cannot be
     /// An intermediate result does not fit its type.

@@ -3,14 +3,19 @@
 
 use crate::{
     error::EngineError,
-    risk::margin,
+    outflow,
+    risk::{funding, margin},
     slab::{
         free_list::{NIL, Slot},
         ring,
     },
-    state::{Cell, IndexEntry, LedgerView, MarketView, OrderNode, PositionCell, TraderCell},
-    units::{CellIndex, Lots, NodeIndex, QuoteAtoms, Sequence, Side, Ticks},
+    state::{
+        Cell, IndexEntry, LedgerView, MarketRow, MarketStatus, MarketView, OrderNode, PositionCell, TraderCell,
+        market::Deleverage,
+    },
+    units::{CellIndex, Lots, NodeIndex, PositionLots, QuoteAtoms, Sequence, Side, Ticks, UnixSeconds},
 };
+use bytemuck::Zeroable;
 
 /// A broken invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +49,32 @@ fn require(holds: bool, id: &'static str, rule: &'static str, place: impl Into<i
     if holds { Ok(()) } else { Err(Violation { id, rule, place: place.into() }) }
 }
 
-/// Everything about a ledger with all its markets, in the order of their rows, and the tokens in its vault.
+/// Everything about a ledger with its markets, in the order of their rows, and the tokens in its vault. A closed market
+/// has a row but no account, so it is left out of `markets`.
 pub fn check_all(ledger: &LedgerView<'_>, markets: &[MarketView<'_>], vault_tokens: u64) -> Check {
     conservation(ledger, vault_tokens)?;
     arena(ledger.cells, ledger.header.cells)?;
+    queue(ledger)?;
+    pool(ledger)?;
     positions(ledger)?;
-    let listed = usize::from(ledger.header.markets_len);
-    require(markets.len() == listed, "S1", "one account per market row", i128::from(ledger.header.markets_len))?;
+    let listed = ledger.rows.get(..usize::from(ledger.header.markets_len)).unwrap_or(&[]);
+    let live = || listed.iter().filter(|row| row.status() != Some(MarketStatus::Closed));
+    require(count(markets.iter()) == count(live()), "S1", "one account per market not closed", count(live()))?;
+    for (row, market) in live().zip(markets) {
+        require(row.index == market.header.index, "S1", "accounts in the order of rows", row.index.get())?;
+    }
+    for row in listed {
+        zero_sum(ledger, row)?;
+        board(row)?;
+        funding_residue(ledger, row)?;
+    }
+    solvency(ledger)?;
+    bankruptcies(ledger)?;
+    ledger.traders().try_for_each(|(_, trader)| requirements(ledger, trader))?;
     for market in markets {
-        zero_sum(ledger, market)?;
         book(ledger, market)?;
         reservations(ledger, market)?;
+        deleveraging(ledger, market)?;
     }
     events(ledger, markets)
 }
@@ -62,8 +82,9 @@ pub fn check_all(ledger: &LedgerView<'_>, markets: &[MarketView<'_>], vault_toke
 /// M1: the buckets add up to the total, and the vault holds at least the total.
 pub fn conservation(ledger: &LedgerView<'_>, vault_tokens: u64) -> Check {
     let header = ledger.header;
-    let fixed = [header.pool, header.fees, header.withdraw_queue, header.residue];
-    let fixed = fixed.iter().map(|bucket| i128::from(bucket.get().get()));
+    let fixed = [header.pool, header.fees, header.withdraw_queue];
+    let pots = ledger.rows.iter().flat_map(|row| [row.funding_pot, row.settlement_pot]);
+    let fixed = fixed.into_iter().chain(pots).map(|bucket| i128::from(bucket.get().get()));
     let cash = ledger.traders().map(|(_, trader)| i128::from(trader.cash.get().get()));
     let quote = ledger.all_positions().map(|(_, position)| i128::from(position.quote.get().get()));
     let sum = sum(fixed.chain(cash).chain(quote));
@@ -73,15 +94,105 @@ pub fn conservation(ledger: &LedgerView<'_>, vault_tokens: u64) -> Check {
     require(header.fees.get().get() >= 0, "M5", "fees are never negative", header.fees.get().get())
 }
 
-/// P1, P2: signed positions of a market add up to zero, and its open interest is the sum of the long ones.
-pub fn zero_sum(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
-    let index = market.header.index;
-    let held = || ledger.all_positions().filter(move |(_, position)| position.market == index);
+/// M1b: what all accounts are worth at mark, with what they owe each other of funding and all other buckets, is the total
+/// exactly. A settlement pot is the value of what is not settled, so accounts have it already.
+pub fn solvency(ledger: &LedgerView<'_>) -> Check {
+    let header = ledger.header;
+    let fixed = [header.pool, header.fees, header.withdraw_queue];
+    let pots = ledger.rows.iter().map(|row| row.funding_pot);
+    let mut sum = sum(fixed.into_iter().chain(pots).map(|bucket| i128::from(bucket.get().get())));
+    for (_, trader) in ledger.traders() {
+        // Equity does not depend on the time; only how valid it is does.
+        let equity = margin::maintenance(ledger, trader, UnixSeconds::ZERO)?.equity;
+        sum = sum.saturating_add(i128::from(equity.get()));
+    }
+    for (_, position) in ledger.all_positions() {
+        let due = funding::due(ledger.row(position.market)?, position)?;
+        sum = sum.saturating_add(i128::from(due.get()));
+    }
+    let total = i128::from(header.total.get().get());
+    require(sum == total, "M1b", "what everybody is worth at mark is the total", sum)
+}
+
+/// F2: the prudent prices are the lowest and the highest of the board; there are all prices or none; what margin is
+/// multiplied with is within its bounds.
+pub fn board(row: &MarketRow) -> Check {
+    let place = row.index.get();
+    let (lowest, highest) =
+        (row.index_price.min(row.mark).min(row.stable), row.index_price.max(row.mark).max(row.stable));
+    let prudent = row.low == lowest && row.high == highest;
+    require(prudent, "F2", "the prudent prices are the lowest and the highest", place)?;
+    let priced = !lowest.is_zero() || highest.is_zero();
+    require(priced && highest <= row.price_max, "F2", "a market has all prices, in range, or none", place)?;
+    let scaled = row.margin_scale >= margin::UNSCALED && row.margin_scale <= row.risk.interest_scale_max;
+    require(scaled, "F2", "initial margin is scaled within its bounds", place)?;
+    let ramped = !row.maintenance_now.is_zero() && row.maintenance_now <= row.maintenance;
+    require(ramped, "F2", "maintenance margin is on its way up", place)
+}
+
+/// F3: what was paid of funding and what is due to be covers what is owed to others; rounding leaves a residue, never a
+/// hole. The remainder of the last division is one.
+pub fn funding_residue(ledger: &LedgerView<'_>, row: &MarketRow) -> Check {
+    let mut residue = i128::from(row.funding_pot.get().get());
+    for (_, position) in ledger.all_positions().filter(|(_, position)| position.market == row.index) {
+        residue = residue.saturating_add(i128::from(funding::due(row, position)?.get()));
+    }
+    require(residue >= 0, "F3", "funding paid and due covers funding owed", residue)?;
+    let period = i64::try_from(funding::FUNDING_PERIOD_SECONDS).unwrap_or(i64::MAX);
+    let remainder = (0..period).contains(&row.funding_remainder);
+    require(remainder, "F3", "the remainder is one of a division by a day", row.funding_remainder)
+}
+
+/// R4: bankrupt accounts are marked and counted, and only they hold atoms of the pool.
+pub fn bankruptcies(ledger: &LedgerView<'_>) -> Check {
+    for (cell, trader) in ledger.traders() {
+        let known = trader.is_bankrupt() || trader.absorbed.is_zero();
+        require(known, "R4", "only a bankrupt account holds atoms of the pool", cell.get())?;
+    }
+    let marked = count(ledger.traders().filter(|(_, trader)| trader.is_bankrupt()));
+    require(marked == i128::from(ledger.header.bankrupts), "R4", "the ledger counts bankrupt accounts", marked)
+}
+
+/// R5: a deleveraging closes no more than it set out to, nor than those it passed have; its position holds what is left.
+pub fn deleveraging(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
+    let (state, place) = (&market.header.deleverage, market.header.index.get());
+    if !state.is_running() {
+        let idle = Deleverage { number: state.number, ..Deleverage::zeroed() };
+        return require(*state == idle, "R5", "nothing is left of a deleveraging that is over", place);
+    }
+    let bounded = state.closed <= state.lots
+        && state.profitable <= state.opposite
+        && state.profitable_passed <= state.profitable
+        && state.others_passed <= state.opposite.checked_sub(state.profitable)?;
+    require(state.phase <= 2 && bounded, "R5", "a deleveraging stays within what it counted", place)?;
+    let passed = state.profitable_passed.checked_add(state.others_passed)?;
+    require(state.closed <= passed, "R5", "only who was passed has closed", place)?;
+    let trader = ledger.trader(state.trader)?;
+    require(trader.is_bankrupt(), "R5", "a bankrupt account is deleveraged", state.trader.get())?;
+    let mut held = ledger.positions(trader).filter(|(_, position)| position.market == market.header.index);
+    let base = held.next().map_or(PositionLots::ZERO, |(_, position)| position.base);
+    let side = if state.closing_side() == Side::Ask { base.get() >= 0 } else { base.get() <= 0 };
+    let left = base.magnitude() >= state.lots.checked_sub(state.closed)?;
+    require(side && left, "R5", "the position holds what is still to be closed", state.trader.get())
+}
+
+/// P1, P2, P7: signed positions of a market add up to zero, or once they are being settled, to what its pot holds at
+/// the settled price; its open interest is the sum of the long ones; a closed market has nothing.
+pub fn zero_sum(ledger: &LedgerView<'_>, row: &MarketRow) -> Check {
+    let held = || ledger.all_positions().filter(move |(_, position)| position.market == row.index);
     let net = sum(held().map(|(_, position)| i128::from(position.base.get())));
-    require(net == 0, "P1", "positions of a market add up to zero", net)?;
     let long = sum(held().map(|(_, position)| i128::from(position.base.long().get())));
-    let interest = ledger.row(index)?.open_interest;
-    require(long == i128::from(interest.get()), "P2", "open interest is the sum of long positions", long)
+    let per_lot = i128::from(row.mark.get()).saturating_mul(i128::from(row.tick_value.get()));
+    let pot = i128::from(row.settlement_pot.get().get());
+    let settling = row.status() == Some(MarketStatus::Settled);
+    require(net == 0 || settling, "P1", "positions of a market add up to zero", net)?;
+    require(net.saturating_mul(per_lot) == pot, "P1", "the settlement pot is worth what is not settled", pot)?;
+    require(long == i128::from(row.open_interest.get()), "P2", "open interest is the sum of long positions", long)?;
+    if row.status() != Some(MarketStatus::Closed) {
+        return Ok(());
+    }
+    let empty = held().all(|(_, position)| position.is_empty()) && row.funding_pot.is_zero();
+    require(empty, "P7", "a closed market holds nothing", row.index.get())
 }
 
 /// P3: a trader's list holds one position per market, each naming the trader; every position is on its trader's list.
@@ -110,9 +221,49 @@ pub fn positions(ledger: &LedgerView<'_>) -> Check {
     require(traders == i128::from(ledger.header.traders), "P3", "the ledger counts its traders", traders)
 }
 
-/// B4: cells are either in use or on the free list, which ends and is as long as it says.
+/// B4: cells are either in use, as a trader, a position or a withdrawal, or on the free list, which ends and is as long as
+/// it says.
 pub fn arena(cells: &[Cell], list: crate::slab::free_list::FreeList) -> Check {
-    free_list(cells, list)
+    free_list(cells, list)?;
+    let known = |cell: &&Cell| cell.trader().is_some() || cell.position().is_some() || cell.withdrawal().is_some();
+    let in_use = count(cells.iter().filter(known));
+    require(in_use == i128::from(list.in_use()), "B4", "every cell in use is of a known kind", in_use)
+}
+
+/// E2: waiting withdrawals are one list in the order of asking, each is its trader's only one, and together they are what
+/// the queue's bucket holds.
+pub fn queue(ledger: &LedgerView<'_>) -> Check {
+    let header = ledger.header;
+    let (mut found, mut atoms, mut last) = (0i128, 0i128, CellIndex::NIL);
+    let mut since = UnixSeconds::ZERO;
+    for (cell, waiting) in outflow::waiting(ledger) {
+        let place = cell.get();
+        require(!waiting.atoms.is_zero(), "E2", "a waiting withdrawal is for something", place)?;
+        require(waiting.requested_at >= since, "E2", "withdrawals wait in the order of asking", place)?;
+        let trader = ledger.trader(waiting.trader)?;
+        require(trader.withdrawal == cell, "E2", "a withdrawal and its trader name each other", place)?;
+        found = found.saturating_add(1);
+        atoms = atoms.saturating_add(i128::from(waiting.atoms.get()));
+        (last, since) = (cell, waiting.requested_at);
+    }
+    require(found == i128::from(header.queue_len), "E2", "the queue is as long as it says", found)?;
+    require(last == header.queue_last, "E2", "the queue ends where it says", header.queue_last.get())?;
+    let after = ledger.cells.get(last.as_usize()).and_then(Cell::withdrawal).map(|waiting| waiting.next);
+    let ends = after.unwrap_or(header.queue_first).is_nil();
+    require(ends, "E2", "the queue ends where it says", last.get())?;
+    let cells = count(ledger.cells.iter().filter(|cell| cell.withdrawal().is_some()));
+    require(cells == found, "E2", "every withdrawal is in the queue", cells)?;
+    let traders = count(ledger.traders().filter(|(_, trader)| !trader.withdrawal.is_nil()));
+    require(traders == found, "E2", "every trader's withdrawal is in the queue", traders)?;
+    let bucket = i128::from(header.withdraw_queue.get().get());
+    require(atoms == bucket, "E2", "the queue holds what withdrawals wait for", bucket)
+}
+
+/// M6: the pool is never negative, and its shares are shares of something.
+pub fn pool(ledger: &LedgerView<'_>) -> Check {
+    let (atoms, shares) = (ledger.header.pool.get().get(), ledger.header.pool_shares);
+    require(atoms >= 0, "M6", "the pool is never negative", atoms)?;
+    require(atoms > 0 || shares == 0, "M6", "an empty pool has no shares", i128::from(shares))
 }
 
 fn free_list<T: Slot>(slots: &[T], list: crate::slab::free_list::FreeList) -> Check {

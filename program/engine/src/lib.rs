@@ -10,7 +10,8 @@
 //! * [`state`] — the account layouts.
 //! * [`account`] — trading accounts, deposits, withdrawals.
 //! * [`book`] — placing, matching, cancelling.
-//! * [`risk`] — price board, margin, fees, positions.
+//! * [`risk`] — price board, funding, margin, fees, positions, liquidation, deleveraging, market life.
+//! * [`outflow`] — what may leave the vault, and the queue of what must wait. [`pool`] — the protection pool.
 //! * [`invariant`] — every checked invariant, once, by its id in `SPEC.md`.
 //!
 //! # Errors leave partial changes
@@ -40,6 +41,8 @@ pub mod error;
 pub mod invariant;
 pub mod math;
 pub mod money;
+pub mod outflow;
+pub mod pool;
 pub mod risk;
 pub mod slab;
 pub mod state;

@@ -134,7 +134,7 @@ const fn mul_div_rem(a: u64, b: u64, divisor: u64) -> Result<(u64, u64)> {
 /// `⌊a × b / divisor⌋`. Fails with `DivisionByZero` or `Overflow`.
 #[inline(always)]
 pub const fn mul_div_floor(a: u64, b: u64, divisor: u64) -> Result<u64> {
-    match wide_div_rem(wide_mul(a, b), divisor) {
+    match mul_div_rem(a, b, divisor) {
         Ok((quotient, _)) => Ok(quotient),
         Err(error) => Err(error),
     }
@@ -143,7 +143,7 @@ pub const fn mul_div_floor(a: u64, b: u64, divisor: u64) -> Result<u64> {
 /// `⌈a × b / divisor⌉`. Fails with `DivisionByZero` or `Overflow`.
 #[inline(always)]
 pub const fn mul_div_ceil(a: u64, b: u64, divisor: u64) -> Result<u64> {
-    match wide_div_rem(wide_mul(a, b), divisor) {
+    match mul_div_rem(a, b, divisor) {
         Ok((quotient, 0)) => Ok(quotient),
         Ok((quotient, _)) => match quotient.checked_add(1) {
             Some(quotient) => Ok(quotient),

@@ -118,7 +118,7 @@ unit!(
     PicoPrice(u64)
 );
 unit!(
-    /// Cumulative funding per lot, in quote atoms × 2^24.
+    /// Cumulative funding per lot, in quote atoms × 2^20.
     FundingIndex(i64)
 );
 unit!(

@@ -5,6 +5,8 @@
 pub mod crank;
 pub mod exchange;
 pub mod order;
+pub mod pool;
+pub mod risk;
 pub mod trader;
 
 use crate::{

@@ -82,13 +82,18 @@ pub(super) fn read(
     Ok(price(update))
 }
 
-/// `price · 10^(exponent + 12)`. Fails with `OraclePriceInvalid`.
 fn price(update: &PriceUpdate) -> Result<SourcePrice> {
-    let invalid = EngineError::OraclePriceInvalid;
-    let price = u64::try_from(i64::from_le_bytes(update.price)).map_err(|_| invalid)?;
-    let conf = u64::from_le_bytes(update.conf);
     let publish_time = UnixSeconds::new(i64::from_le_bytes(update.publish_time));
-    let digits = i32::from_le_bytes(update.exponent).saturating_add(PICO_DIGITS);
+    let (price, conf) = (i64::from_le_bytes(update.price), u64::from_le_bytes(update.conf));
+    from_decimal(price, conf, i32::from_le_bytes(update.exponent), publish_time)
+}
+
+/// `price · 10^(exponent + 12) ± conf · 10^(exponent + 12)`. Fails with `OraclePriceInvalid`.
+#[inline(always)]
+pub(super) fn from_decimal(price: i64, conf: u64, exponent: i32, publish_time: UnixSeconds) -> Result<SourcePrice> {
+    let invalid = EngineError::OraclePriceInvalid;
+    let price = u64::try_from(price).map_err(|_| invalid)?;
+    let digits = exponent.saturating_add(PICO_DIGITS);
     let power = *POWERS_OF_TEN.get(math::to_usize(digits.unsigned_abs())).ok_or(invalid)?;
     if digits < 0 {
         let narrow = |low| Wide { high: 0, low };

@@ -5,11 +5,11 @@ use crate::{
     error::{EngineError, Result},
     money::Balance,
     risk::{
-        fee,
+        fee, funding, margin,
         position::{self, Execution, Fill},
     },
-    state::{IndexEntry, Key, MarketRow, TradeEvent, TradeEventKind},
-    units::{CellIndex, Lots, NodeIndex, Ppm, QuoteAtoms, QuoteDelta, Side, SignedPpm, TickValue, Ticks},
+    state::{IndexEntry, Key, MarketRow, PositionCell, TradeEvent, TradeEventKind, TraderCell},
+    units::{CellIndex, FundingIndex, Lots, NodeIndex, Ppm, QuoteAtoms, QuoteDelta, Side, SignedPpm, TickValue, Ticks},
 };
 
 /// Who takes.
@@ -30,10 +30,11 @@ pub(super) struct Taker {
     kind: OrderKind,
     limit: Ticks,
     self_trade: SelfTrade,
-    steps_left: u8,
+    pub(super) steps_left: u8,
     pub(super) tick_value: TickValue,
     taker_fee: Ppm,
     maker_fee: SignedPpm,
+    funding_index: FundingIndex,
     /// Lots wanted in all.
     wanted: Lots,
     /// Lots still wanted.
@@ -95,6 +96,7 @@ impl Taker {
             tick_value: row.tick_value,
             taker_fee: row.taker_fee,
             maker_fee: row.maker_fee,
+            funding_index: row.funding_index,
             wanted: lots,
             remaining: lots,
             closable,
@@ -251,7 +253,7 @@ impl Trading<'_> {
     ///
     /// WHY: out of line, since it is rare and would be copied into every branch of the loop.
     #[inline(never)]
-    fn drop_met(&mut self, handle: NodeIndex, kind: TradeEventKind, taker: CellIndex) -> Result<()> {
+    pub(super) fn drop_met(&mut self, handle: NodeIndex, kind: TradeEventKind, taker: CellIndex) -> Result<()> {
         self.drop_order(handle, kind, taker)
     }
 
@@ -273,7 +275,10 @@ impl Trading<'_> {
         event.taker = taker.trader;
         event.taker_fee = fees.taker.as_delta()?;
         event.maker_fee = fees.maker;
-        event.maker = self.settle_maker(taker, best.node, &fill, fees.maker)?;
+        let Some(maker) = self.settle_maker(taker, best.node, &fill, fees.maker)? else {
+            return self.refuse(taker, best.node, lots);
+        };
+        event.maker = maker;
         // A reduce-only order whose owner has nothing left is dropped when it is met again.
         if left.is_zero() {
             self.market.remove_best(taker.side.opposite())?;
@@ -283,18 +288,65 @@ impl Trading<'_> {
         taker.add(&fill, fees.taker)
     }
 
-    /// Books a fill on the maker's position and cash; returns the maker's trader cell.
+    /// Settles a position's funding, before its size changes.
+    pub(super) fn settle_funding(&mut self, position: CellIndex) -> Result<()> {
+        let (cell, trader) = position::with_trader(self.ledger.cells, position)?;
+        pay_funding(self.ledger.rows, cell, trader)
+    }
+
+    /// Undoes the beginning of a fill that its maker may not have, and drops the order.
+    #[cold]
+    #[inline(never)]
+    fn refuse(&mut self, taker: &Taker, order: NodeIndex, lots: Lots) -> Result<()> {
+        let node = self.market.node_mut(order)?;
+        node.lots = node.lots.checked_add(lots)?;
+        self.drop_met(order, TradeEventKind::RiskCancelled, taker.trader)
+    }
+
+    /// Whether closing size leaves the maker of a fill without equity at mark.
+    ///
+    /// WHY: what an account without equity still has is its position, which is closed against those who won what it lost.
+    /// If a friend among them could take it off its hands at a fair price, the debt would be left to the pool and to
+    /// everybody's deposits.
+    #[cold]
+    #[inline(never)]
+    fn leaves_debt(&self, position: CellIndex, side: Side, fill: &Fill, fee: QuoteDelta) -> Result<bool> {
+        let (row, view) = (self.row()?, self.ledger.view());
+        let maker = view.trader(view.position(position)?.trader)?;
+        let equity = margin::maintenance(&view, maker, self.now.unix_seconds)?.equity;
+        let (value, worth) = (fill.quote.as_delta()?, row.mark.bounded_notional(fill.lots, row.tick_value).as_delta()?);
+        let gain = match side {
+            Side::Ask => value.checked_sub(worth)?,
+            Side::Bid => worth.checked_sub(value)?,
+        };
+        Ok(equity.checked_add(gain)?.checked_sub(fee)? < QuoteDelta::ZERO)
+    }
+
+    /// Books a fill on the maker's position and cash; returns the maker's trader cell, or nothing if it may not close.
     #[inline(always)]
-    fn settle_maker(&mut self, taker: &mut Taker, node: NodeIndex, fill: &Fill, fee: QuoteDelta) -> Result<CellIndex> {
+    fn settle_maker(
+        &mut self,
+        taker: &mut Taker,
+        node: NodeIndex,
+        fill: &Fill,
+        fee: QuoteDelta,
+    ) -> Result<Option<CellIndex>> {
         let side = taker.side.opposite();
         let position = self.market.node(node).ok_or(EngineError::Corrupt)?.position;
+        let (cell, trader) = position::with_trader(self.ledger.cells, position)?;
+        if cell.funding_index != taker.funding_index {
+            pay_funding(self.ledger.rows, cell, trader)?;
+        }
+        if may_leave_debt(cell, trader, side, fill)? && self.leaves_debt(position, side, fill, fee)? {
+            return Ok(None);
+        }
         let (cell, trader) = position::with_trader(self.ledger.cells, position)?;
         position::release(cell, side, fill.lots, fill.quote)?;
         let execution = fill.execution(side, fill.lots.min(cell.base.closable_by(side)));
         let interest = position::settle(cell, trader, &execution, &mut taker.transit)?;
         position::charge(cell, trader, &mut self.ledger.header.fees, fee)?;
         taker.interest = taker.interest.wrapping_add(interest);
-        Ok(cell.trader)
+        Ok(Some(cell.trader))
     }
 
     /// Books all fills on the taker's position and cash, its fees, and the change of open interest. Afterwards nothing is
@@ -305,6 +357,9 @@ impl Trading<'_> {
             return Ok(());
         }
         let (cell, trader) = position::with_trader(self.ledger.cells, taker.position)?;
+        if cell.funding_index != taker.funding_index {
+            pay_funding(self.ledger.rows, cell, trader)?;
+        }
         let interest = position::settle(cell, trader, &taker.execution, &mut taker.transit)?;
         position::charge(cell, trader, &mut self.ledger.header.fees, taker.fee.as_delta()?)?;
         let row = self.ledger.row_mut(self.market.header.index)?;
@@ -313,4 +368,25 @@ impl Trading<'_> {
         self.market.header.last_trade_time = self.now.unix_seconds;
         if taker.transit.is_zero() { Ok(()) } else { Err(EngineError::Corrupt) }
     }
+}
+
+/// Whether a fill closes size, and closing all of it at that price takes cash below what a fee may cost. If not, the
+/// maker pays for what this position has lost, and nothing more has to be asked.
+#[inline(always)]
+fn may_leave_debt(position: &PositionCell, trader: &TraderCell, side: Side, fill: &Fill) -> Result<bool> {
+    if position.base.closable_by(side).is_zero() {
+        return Ok(false);
+    }
+    let cash = trader.cash.get();
+    let value = fill.price.bounded_value(position.base, fill.tick_value);
+    let left = cash.checked_add(value)?.checked_add(position.quote.get())?;
+    // A fee is at most 2%, which is less than a 32nd.
+    Ok(cash < QuoteDelta::ZERO || left < QuoteDelta::ZERO || left.magnitude().get() < value.magnitude().get() >> 5)
+}
+
+/// WHY: out of line, since most positions were settled since the last update.
+#[inline(never)]
+fn pay_funding(rows: &mut [MarketRow], position: &mut PositionCell, trader: &mut TraderCell) -> Result<()> {
+    let row = rows.get_mut(usize::from(position.market.get())).ok_or(EngineError::Corrupt)?;
+    funding::settle(row, position, trader)
 }

@@ -22,12 +22,17 @@
 //! Insert and remove: a binary search and one bulk move (52 compute units per 8 KiB). Matching pops from the end.
 
 mod cancel;
+mod deleverage;
 mod index;
+mod liquidate;
 mod matching;
 mod order;
 mod place;
+mod stale;
+mod take_over;
 
 pub use cancel::Sides;
+pub use liquidate::Liquidated;
 pub use order::{NewOrder, OrderKind, Placed, SelfTrade};
 pub use place::ORDERS_PER_POSITION_MAX;
 

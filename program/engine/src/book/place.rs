@@ -13,7 +13,7 @@ use crate::{
         price::Action,
     },
     state::{IndexEntry, MarketRow, OrderNode, TradeEvent, TradeEventKind},
-    units::{CellIndex, Lots, NodeIndex, Sequence, Side, Ticks},
+    units::{CellIndex, Lots, NodeIndex, QuoteDelta, Sequence, Side, Ticks},
 };
 
 /// Resting orders of one trader in one market, which bounds every walk over them.
@@ -25,7 +25,7 @@ impl Trading<'_> {
     /// Fails with `MarketNotActive`, `PriceNotValidForAction`, `OrderPriceOutOfRange`, `OrderOutsideBand`,
     /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `ClientIdInUse`, `ReduceOnlyNothingToReduce`,
     /// `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
-    /// `OpenInterestTooLarge`, `BelowInitialMargin`, or, for the first order in a market, `LedgerFull`.
+    /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`.
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
         // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
         match order.side {
@@ -36,14 +36,19 @@ impl Trading<'_> {
 
     #[inline(always)]
     fn place(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
-        self.check_order(order)?;
+        let match_limit = if self.check_order(order)? {
+            self.drop_unbearable(trader, order.side, order.price, order.match_limit)?
+        } else {
+            order.match_limit
+        };
         let position = account::position_in(&mut self.ledger, trader, self.market.header.index)?;
         self.check_client_id(position, order.client_id)?;
         self.narrow_bounds(position)?;
         let worst_before = position::worst_lots(self.ledger.position(position)?);
-        let before = if order.reduce_only { Some(self.initial_margin(trader)?) } else { None };
+        let before = if order.reduce_only { Some(self.standing(trader)?) } else { None };
         let interest_before = self.row()?.open_interest;
         let mut taker = self.taker(trader, position, order)?;
+        taker.steps_left = match_limit;
         self.match_taker(&mut taker)?;
         self.settle_taker(&mut taker)?;
         let resting = self.rest_remainder(&taker, order)?;
@@ -57,19 +62,35 @@ impl Trading<'_> {
         self.ledger.row(self.market.header.index)
     }
 
+    /// Fails with `DeleverageRunning` while the market's positions have to stand still.
+    #[inline(always)]
+    pub(super) fn require_moving(&self) -> Result<()> {
+        if self.market.header.deleverage.is_running() { Err(EngineError::DeleverageRunning) } else { Ok(()) }
+    }
+
     /// WHY: out of line, since it is asked for from both sides of `place_order`, before and after.
     #[inline(never)]
-    fn initial_margin(&self, trader: CellIndex) -> Result<InitialMargin> {
+    pub(super) fn initial_margin(&self, trader: CellIndex) -> Result<InitialMargin> {
         let view = self.ledger.view();
         margin::initial(&view, view.trader(trader)?, self.now.unix_seconds)
     }
 
-    /// Everything that can be said about an order without the book.
+    /// WHY: out of line, since most orders do not ask.
+    #[inline(never)]
+    fn standing(&self, trader: CellIndex) -> Result<Standing> {
+        let view = self.ledger.view();
+        let equity = margin::maintenance(&view, view.trader(trader)?, self.now.unix_seconds)?.equity;
+        Ok(Standing { excess: self.initial_margin(trader)?.excess()?, equity })
+    }
+
+    /// Everything that can be said about an order before it meets the book. Returns whether it takes, and the
+    /// first order it would meet is stale.
     #[inline(always)]
-    fn check_order(&self, order: &NewOrder) -> Result<()> {
+    fn check_order(&self, order: &NewOrder) -> Result<bool> {
+        self.require_moving()?;
         let row = self.row()?;
         let (accepted, action) =
-            if order.reduce_only { (row.status().is_some(), Action::Reduce) } else { (row.is_active(), Action::Place) };
+            if order.reduce_only { (row.accepts_reducing(), Action::Reduce) } else { (row.is_active(), Action::Place) };
         if !accepted {
             return Err(EngineError::MarketNotActive);
         }
@@ -89,7 +110,7 @@ impl Trading<'_> {
         if order.match_limit == 0 {
             return Err(EngineError::MatchLimitOutOfRange);
         }
-        Ok(())
+        Ok(order.kind != OrderKind::PostOnly && self.meets_stale(order.side, row.mark))
     }
 
     /// A client id may name one live order only, so that a repeated submission cannot become a second order.
@@ -110,10 +131,11 @@ impl Trading<'_> {
 
     /// Tightens the price bounds of the trader's resting orders where they cost margin: fills and cancels leave them.
     #[inline(always)]
-    fn narrow_bounds(&mut self, position: CellIndex) -> Result<()> {
-        let mark = self.row()?.mark;
+    pub(super) fn narrow_bounds(&mut self, position: CellIndex) -> Result<()> {
+        let row = self.row()?;
+        let (low, high) = (row.low, row.high);
         let cell = self.ledger.position_mut(position)?;
-        if cell.bid_bound <= mark && (cell.ask_bound >= mark || cell.ask_bound.is_zero()) {
+        if cell.bid_bound <= low && (cell.ask_bound >= high || cell.ask_bound.is_zero()) {
             return Ok(());
         }
         (cell.bid_bound, cell.ask_bound) = (Ticks::ZERO, Ticks::ZERO);
@@ -133,7 +155,11 @@ impl Trading<'_> {
         if lots.is_zero() {
             return Err(EngineError::ReduceOnlyNothingToReduce);
         }
-        let owner = self.ledger.trader(trader)?.owner;
+        let cell = self.ledger.trader(trader)?;
+        if cell.is_bankrupt() && !order.reduce_only {
+            return Err(EngineError::AccountBankrupt);
+        }
+        let owner = cell.owner;
         Ok(Taker::new(TakerIdentity { trader, position, owner }, row, order, lots, closable))
     }
 
@@ -221,7 +247,7 @@ impl Trading<'_> {
     /// Position and open-interest caps, after everything has been applied. An order that makes neither larger passes,
     /// even above a cap.
     #[inline(always)]
-    fn check_limits(&self, position: CellIndex, worst_before: Lots, interest_before: Lots) -> Result<()> {
+    pub(super) fn check_limits(&self, position: CellIndex, worst_before: Lots, interest_before: Lots) -> Result<()> {
         let row = self.row()?;
         let worst = position::worst_lots(self.ledger.position(position)?);
         if worst > row.position_max && worst > worst_before {
@@ -233,30 +259,43 @@ impl Trading<'_> {
         Ok(())
     }
 
-    /// R1: the order ends at or above initial margin with every price it rests on valid, or it was reduce-only and did
-    /// not widen the gap.
+    /// R1: the order ends at or above initial margin with every price it rests on valid, or it was reduce-only and made
+    /// nothing worse.
     #[inline(always)]
-    fn check_risk(&self, trader: CellIndex, before: Option<InitialMargin>) -> Result<()> {
+    pub(super) fn check_risk(&self, trader: CellIndex, before: Option<Standing>) -> Result<()> {
         let after = self.initial_margin(trader)?;
         if let Some(before) = before {
-            return check_reduced(&before, &after);
+            return if after.is_met() { Ok(()) } else { self.check_reduced(trader, &before) };
         }
         if !after.validity.allows(Action::Place) {
             return Err(EngineError::PriceNotValidForAction);
         }
         if after.is_met() { Ok(()) } else { Err(EngineError::BelowInitialMargin) }
     }
+
+    /// A reduce-only order may leave the account below initial margin, but not further below than it was; and it may use
+    /// up its equity, but not end without any, or an account could sell to a friend and leave its debt to the pool and to
+    /// everybody's deposits: its position is how those who won what it lost are found.
+    #[inline(never)]
+    fn check_reduced(&self, trader: CellIndex, before: &Standing) -> Result<()> {
+        let after = self.standing(trader)?;
+        let solvent = after.equity >= QuoteDelta::ZERO;
+        if after.excess >= before.excess && solvent { Ok(()) } else { Err(EngineError::BelowInitialMargin) }
+    }
 }
 
-/// A reduce-only order may leave the account below initial margin, but not further below than it was.
-#[inline(never)]
-fn check_reduced(before: &InitialMargin, after: &InitialMargin) -> Result<()> {
-    if after.is_met() || after.excess()? >= before.excess()? { Ok(()) } else { Err(EngineError::BelowInitialMargin) }
+/// How an account stands before and after a reduce-only order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// Prudent equity less initial requirement.
+    excess: QuoteDelta,
+    /// Equity at mark.
+    equity: QuoteDelta,
 }
 
 /// A buy may not be above the mark by more than the band, a sell not below it.
 #[inline(always)]
-fn check_band(row: &MarketRow, side: Side, price: Ticks) -> Result<()> {
+pub(super) fn check_band(row: &MarketRow, side: Side, price: Ticks) -> Result<()> {
     // mark < 2^32 and band ≤ 10^6: the product fits.
     let reach = u64::from(row.mark.get()).wrapping_mul(u64::from(row.band.get())) / crate::math::PPM;
     let distance = match side {

@@ -1,24 +1,27 @@
 //! Margin: what an account is worth and what its positions and orders require.
 //!
-//! * Equity `= cash + Σ (base × mark × tick_value + quote)`.
-//! * Initial margin of a position `= tier(worst × mark × tick_value) + fill loss`, where `worst` is the largest absolute
-//!   position its resting orders can lead to, and the fill loss is what it could lose to the mark by fills:
-//!   `(bid lots × max(0, highest bid − mark) + ask lots × max(0, mark − lowest ask)) × tick_value`. It is not summed
+//! * Equity `= cash + Σ (base × price × tick_value + quote − funding due)`. For maintenance the price is the mark. For
+//!   initial margin and withdrawals it is the worst of mark, index and stable price: the lowest for longs, the highest
+//!   for shorts.
+//! * Initial margin of a position `= min(n, ⌈tier(n) × scale⌉) + fill loss` with `n = worst × high × tick_value`, where
+//!   `worst` is the largest absolute position its resting orders can lead to, `scale ≥ 1` grows with open interest, and
+//!   the fill loss is what it could lose by fills:
+//!   `(bid lots × max(0, highest bid − low) + ask lots × max(0, high − lowest ask)) × tick_value`. It is not summed
 //!   order by order: a far order, which will not fill, would offset the loss of one through the mark, which will.
 //! * Maintenance margin `= ⌈tier(|base| × mark × tick_value) × maintenance⌉`, so never zero for a position (R8).
 //! * `tier(n) = ⌈n × rate⌉ − deduction` of the segment that holds n: continuous, convex, rising.
 
-use super::{position, price::Validity};
+use super::{funding, position, price::Validity};
 use crate::{
     error::{EngineError, Result},
     state::{LedgerView, MarginTier, MarketRow, PositionCell, TraderCell, row::TIERS_MAX},
-    units::{QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
+    units::{Lots, Ppm, QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
 };
 
 /// An account against its initial requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InitialMargin {
-    /// Cash plus unrealised profit and loss at mark.
+    /// Cash plus unrealised profit and loss at the prudent price, less funding due.
     pub equity: QuoteDelta,
     /// Initial requirement of all positions and orders.
     pub required: QuoteAtoms,
@@ -29,10 +32,12 @@ pub struct InitialMargin {
 /// An account against its maintenance requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaintenanceMargin {
-    /// Cash plus unrealised profit and loss at mark.
+    /// Cash plus unrealised profit and loss at mark, less funding due.
     pub equity: QuoteDelta,
     /// Maintenance requirement of all positions.
     pub required: QuoteAtoms,
+    /// Worst validity among the prices of positions with size.
+    pub validity: Validity,
 }
 
 impl InitialMargin {
@@ -65,38 +70,49 @@ pub fn initial(ledger: &LedgerView<'_>, trader: &TraderCell, now: UnixSeconds) -
     while !next.is_nil() {
         let position = ledger.position(next)?;
         next = position.next;
-        if position.base.is_zero() && position.orders == 0 {
+        let ordered = position.orders > 0;
+        if !ordered && position.base.is_zero() {
             continue;
         }
-        let row = ledger.row(position.market)?;
+        // WHY: a position exists only in a listed market, so nothing but the table's end is looked at.
+        let row = ledger.rows.get(usize::from(position.market.get())).ok_or(EngineError::Corrupt)?;
         validity = validity.worse(row.validity(now));
-        equity = equity.checked_add(unrealised(row, position)?)?;
-        required = required.checked_add(position_initial(row, position)?)?;
+        // WHY: most positions have size and no orders, which leaves nothing to ask about them.
+        let (worth, need) = if ordered {
+            (unrealised_prudent(row, position)?, ordered_initial(row, position)?)
+        } else {
+            (worth_at(row, position, prudent_price(row, position))?, held_initial(row, position)?)
+        };
+        equity = equity.checked_add(worth)?;
+        required = required.checked_add(need)?;
     }
     Ok(InitialMargin { equity, required, validity })
 }
 
 /// Maintenance margin of a trader. Fails with `Overflow` or `Corrupt`.
-pub fn maintenance(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<MaintenanceMargin> {
+pub fn maintenance(ledger: &LedgerView<'_>, trader: &TraderCell, now: UnixSeconds) -> Result<MaintenanceMargin> {
     let mut equity = trader.cash.get();
     let mut required = QuoteAtoms::ZERO;
+    let mut validity = Validity::Fresh;
     for (_, position) in ledger.positions(trader).filter(|(_, position)| !position.base.is_zero()) {
         let row = ledger.row(position.market)?;
+        validity = validity.worse(row.validity(now));
         equity = equity.checked_add(unrealised(row, position)?)?;
         required = required.checked_add(position_maintenance(row, position)?)?;
     }
-    Ok(MaintenanceMargin { equity, required })
+    Ok(MaintenanceMargin { equity, required, validity })
 }
 
-/// What may be withdrawn: `min(cash, cash + Σ min(unrealised, 0) − initial requirement)`, never below zero. Unrealised
-/// profit does not count. `validity` is that of the worst price involved; with no position and no order, `Fresh`.
+/// What may be withdrawn: `min(cash, cash + Σ min(unrealised, 0) − initial requirement)` at prudent prices, never below
+/// zero. Unrealised profit does not count. `validity` is that of the worst price involved; with no position and no
+/// order, `Fresh`.
 pub fn withdrawable(ledger: &LedgerView<'_>, trader: &TraderCell, now: UnixSeconds) -> Result<(QuoteAtoms, Validity)> {
     let mut free = trader.cash.get();
     let mut validity = Validity::Fresh;
     for (_, position) in ledger.positions(trader).filter(|(_, position)| !position.is_empty()) {
         let row = ledger.row(position.market)?;
         validity = validity.worse(row.validity(now));
-        let unrealised = unrealised(row, position)?;
+        let unrealised = unrealised_prudent(row, position)?;
         if unrealised < QuoteDelta::ZERO {
             free = free.checked_add(unrealised)?;
         }
@@ -106,44 +122,97 @@ pub fn withdrawable(ledger: &LedgerView<'_>, trader: &TraderCell, now: UnixSecon
     Ok((if free < cash { free } else { cash }.positive_part(), validity))
 }
 
-/// Profit or loss of the open size at mark.
+/// Profit or loss of the open size at mark, less funding due.
 #[inline(always)]
 pub fn unrealised(row: &MarketRow, position: &PositionCell) -> Result<QuoteDelta> {
-    if position.base.is_zero() {
-        return Ok(position.quote.get());
+    unrealised_at(row, position, row.mark)
+}
+
+/// The same at the prudent price: a long is worth the lowest, a short costs the highest of mark, index and stable price.
+#[inline(always)]
+pub fn unrealised_prudent(row: &MarketRow, position: &PositionCell) -> Result<QuoteDelta> {
+    unrealised_at(row, position, prudent_price(row, position))
+}
+
+#[inline(always)]
+const fn prudent_price(row: &MarketRow, position: &PositionCell) -> Ticks {
+    if position.base.get() > 0 { row.low } else { row.high }
+}
+
+#[inline(always)]
+fn unrealised_at(row: &MarketRow, position: &PositionCell, price: Ticks) -> Result<QuoteDelta> {
+    if position.base.is_zero() { Ok(position.quote.get()) } else { worth_at(row, position, price) }
+}
+
+/// The same of a position with size.
+#[inline(always)]
+fn worth_at(row: &MarketRow, position: &PositionCell, price: Ticks) -> Result<QuoteDelta> {
+    let value = price.bounded_value(position.base, row.tick_value).checked_add(position.quote.get())?;
+    if position.funding_index == row.funding_index {
+        return Ok(value);
     }
-    row.mark.bounded_value(position.base, row.tick_value).checked_add(position.quote.get())
+    value.checked_sub(funding::due(row, position)?)
 }
 
 /// Initial requirement of one position with its resting orders.
 #[inline(always)]
 pub fn position_initial(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> {
+    if position.orders == 0 { held_initial(row, position) } else { ordered_initial(row, position) }
+}
+
+/// The same without orders.
+#[inline(always)]
+fn held_initial(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> {
+    scaled_tier(row, row.high.bounded_notional(position.base.magnitude(), row.tick_value))
+}
+
+/// The same with orders.
+#[inline(always)]
+fn ordered_initial(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> {
     let worst = position::worst_lots(position);
-    let required = tier(row, row.mark.bounded_notional(worst, row.tick_value))?;
-    if position.orders == 0 {
-        return Ok(required);
-    }
-    let bids_through = position.bid_bound.get().saturating_sub(row.mark.get());
+    let required = scaled_tier(row, row.high.bounded_notional(worst, row.tick_value))?;
+    let bids_through = position.bid_bound.get().saturating_sub(row.low.get());
     // Without asks the bound is zero, but so are the lots.
-    let asks_through = row.mark.get().saturating_sub(position.ask_bound.get());
+    let asks_through = row.high.get().saturating_sub(position.ask_bound.get());
     required
         .checked_add(Ticks::new(bids_through).bounded_notional(position.open_bid_lots, row.tick_value))?
         .checked_add(Ticks::new(asks_through).bounded_notional(position.open_ask_lots, row.tick_value))
 }
 
+/// Initial margin of a notional with the market's open interest taken into account.
+#[inline(always)]
+fn scaled_tier(row: &MarketRow, notional: QuoteAtoms) -> Result<QuoteAtoms> {
+    let required = tier(row, notional)?;
+    if row.margin_scale == UNSCALED {
+        return Ok(required);
+    }
+    // ROUND: up, against the trader. Nothing requires more than its value, whatever the product would be.
+    let scaled = required.ppm_ceil(row.margin_scale).unwrap_or(notional);
+    Ok(if scaled < notional { scaled } else { notional })
+}
+
+/// A [`MarketRow::margin_scale`] of one.
+pub const UNSCALED: Ppm = Ppm::new(1_000_000);
+
 /// Maintenance requirement of one position.
 #[inline(always)]
 pub fn position_maintenance(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> {
-    let notional = row.mark.bounded_notional(position.base.magnitude(), row.tick_value);
+    maintenance_of(row, position.base.magnitude())
+}
+
+/// Maintenance requirement of a position of this size.
+#[inline(always)]
+pub fn maintenance_of(row: &MarketRow, size: Lots) -> Result<QuoteAtoms> {
     // ROUND: up, so that no position goes without a requirement.
-    tier(row, notional)?.ppm_ceil(row.maintenance)
+    tier(row, row.mark.bounded_notional(size, row.tick_value))?.ppm_ceil(row.maintenance_now)
 }
 
 /// Piecewise-linear initial margin of a notional. Fails with `Corrupt` if no tier holds it.
 #[inline(always)]
 pub fn tier(row: &MarketRow, notional: QuoteAtoms) -> Result<QuoteAtoms> {
     let [first, further @ ..] = &row.tiers;
-    if notional <= first.notional_max { margin_in(first, notional) } else { further_tier(further, notional) }
+    // Nothing is deducted in the first tier.
+    if notional <= first.notional_max { notional.ppm_ceil(first.rate) } else { further_tier(further, notional) }
 }
 
 /// WHY: out of line, since most positions lie in the first tier.

@@ -1,14 +1,135 @@
-//! The price board: how sources become an index, how long it is good, and what may run on it.
+//! The price board: how sources become an index, how the mark and the stable price follow it, how long they are good,
+//! and what may run on them.
+//!
+//! | price | is | decides |
+//! |---|---|---|
+//! | index | median of the sources | funding, and where the others go |
+//! | mark | median of index, index with the book's smoothed basis, and book; by the staircase | equity, maintenance, band |
+//! | stable | the index, slowly | with the others `low` and `high`: initial margin, withdrawals |
+//!
+//! The staircase bounds by how much one update moves the mark, whatever the sources did and however long ago the last
+//! one was (F2). A listing proves that maintenance margin is larger than that step with funding and fees.
 
+use super::{funding, life};
 use crate::{
     error::{EngineError, Result},
-    math,
-    state::{MarketRow, PriceCondition, exchange::MARKET_SOURCES_MAX},
-    units::{Now, PicoPrice, Ppm, Ticks, UnixSeconds},
+    math::{self, PPM},
+    money,
+    state::{
+        CashEvent, CashEventKind, Ledger, MarketRow, MarketStatus, MarketView, PriceCondition,
+        exchange::MARKET_SOURCES_MAX,
+    },
+    units::{CellIndex, FundingIndex, Lots, MarketIndex, Now, PicoPrice, Ppm, Side, Ticks, UnixSeconds},
 };
 
 /// A publish time may lie this far ahead of the chain's clock, which can lag.
 pub const CLOCK_SKEW_SECONDS: i64 = 10;
+/// Time constant of the basis: an update after this many seconds takes it half the way to the book's.
+pub const BASIS_SECONDS: u64 = 150;
+/// Most seconds that one update of the basis or of the stable price makes up for.
+pub const SMOOTHING_SECONDS_MAX: u64 = 600;
+/// [`MarketRow::margin_scale`] of a market with little open interest.
+pub const SCALE_ONE: Ppm = Ppm::new(1_000_000);
+/// Binary digits of the basis behind the point.
+pub const BASIS_SCALE_BITS: u32 = 16;
+
+/// What the book says about the price; zero where it says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Book {
+    /// Best bid.
+    pub bid: Ticks,
+    /// Best ask.
+    pub ask: Ticks,
+    /// Price of the last fill.
+    pub last: Ticks,
+    /// Whether the market is being deleveraged: what its positions owe stands still with them.
+    pub deleveraging: bool,
+}
+
+impl Book {
+    /// The market's book now. A side whose best order has expired, and so trades with nobody, says nothing.
+    #[inline(always)]
+    pub fn of(market: &MarketView<'_>, now: UnixSeconds) -> Self {
+        Self {
+            bid: best(market, Side::Bid, now),
+            ask: best(market, Side::Ask, now),
+            last: market.header.last_trade_price,
+            deleveraging: market.header.deleverage.is_running(),
+        }
+    }
+
+    /// Best bid and ask if both sides are quoted.
+    #[inline(always)]
+    const fn quotes(&self) -> Option<(u32, u32)> {
+        if self.bid.is_zero() || self.ask.is_zero() { None } else { Some((self.bid.get(), self.ask.get())) }
+    }
+}
+
+#[inline(always)]
+fn best(market: &MarketView<'_>, side: Side, now: UnixSeconds) -> Ticks {
+    let Some(entry) = market.entries(side).last() else {
+        return Ticks::ZERO;
+    };
+    match market.node(entry.node) {
+        Some(node) if node.expires_at.is_zero() || now <= node.expires_at => entry.price(side),
+        _ => Ticks::ZERO,
+    }
+}
+
+/// Takes one reading per configured source, in order, and the book, and moves the market's board: first the funding of
+/// the time that the old board held, then the prices, then what margin depends on besides. What settlements of funding
+/// left over goes to the pool once nobody holds a position. Records `PriceUpdated` if anything did, and `PoolFunded`.
+///
+/// Fails with `MarketNotFound`, with `MarketStatusInvalid` in a market that is over, or as
+/// [`MarketRow::update_price`].
+#[inline(always)]
+pub fn update(
+    ledger: &mut Ledger<'_>,
+    market: MarketIndex,
+    readings: &[Result<SourcePrice>],
+    book: &Book,
+    now: Now,
+) -> Result<PriceCondition> {
+    let row = ledger.row_mut(market)?;
+    if !matches!(row.status(), Some(MarketStatus::Active | MarketStatus::ReduceOnly)) {
+        return Err(EngineError::MarketStatusInvalid);
+    }
+    let board = row.board();
+    let elapsed = now.unix_seconds.since(row.updated_at).min(SMOOTHING_SECONDS_MAX);
+    if !book.deleveraging {
+        funding::accrue(row, now.unix_seconds);
+    }
+    let condition = row.update_price(readings, now)?;
+    if matches!(condition, PriceCondition::Good) {
+        row.follow_index(book, elapsed, now.unix_seconds)?;
+    }
+    row.update_margin(now.unix_seconds)?;
+    let (changed, event) = (board != row.board(), row.price_event());
+    if row.open_interest.is_zero() && !row.funding_pot.is_zero() {
+        release_residue(ledger, market, now)?;
+    }
+    // WHY: anybody may call this at any time; records of nothing would push others out of the ring.
+    if changed {
+        ledger.record(now, CellIndex::NIL, event)?;
+    }
+    Ok(condition)
+}
+
+/// What settlements of funding left in the market's pot, by rounding against both sides, goes to the pool. To be called
+/// when nobody holds a position.
+#[inline(never)]
+pub fn release_residue(ledger: &mut Ledger<'_>, market: MarketIndex, now: Now) -> Result<()> {
+    let pot = ledger.row(market)?.funding_pot.get();
+    if pot.get() <= 0 {
+        return Ok(());
+    }
+    let row = ledger.rows.get_mut(usize::from(market.get())).ok_or(EngineError::MarketNotFound)?;
+    money::post(&mut row.funding_pot, &mut ledger.header.pool, pot.magnitude())?;
+    let mut event = CashEvent::new(CashEventKind::PoolFunded);
+    event.market = market;
+    event.amount = pot.get();
+    ledger.record(now, CellIndex::NIL, event)
+}
 
 /// One source's price as its parser read it, checked for identity but not yet for age or width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +234,8 @@ impl MarketRow {
         if self.validity(now).allows(action) { Ok(()) } else { Err(EngineError::PriceNotValidForAction) }
     }
 
-    /// Takes one reading per configured source, in order, and moves the board.
+    /// Takes one reading per configured source, in order, and moves the index. The prices that follow it are moved by
+    /// [`update`].
     ///
     /// A source counts if it is young, not older than its own last reading, not from the future and positive. With at
     /// least `sources_min` narrow ones the index becomes their median and the board's publish time that of the oldest
@@ -160,7 +282,9 @@ impl MarketRow {
             PriceCondition::Good => self.publish_time.plus(self.fresh_seconds)?,
             PriceCondition::Wide | PriceCondition::Diverged => UnixSeconds::ZERO,
         };
-        self.updated_at = now.unix_seconds;
+        if now.unix_seconds > self.updated_at {
+            self.updated_at = now.unix_seconds;
+        }
         self.updated_slot = now.slot;
         Ok(condition)
     }
@@ -185,9 +309,145 @@ impl MarketRow {
     fn move_index(&mut self, narrow: &Readings) -> Result<()> {
         let index = self.ticks_of(narrow.median()?)?;
         self.index_price = index;
-        self.mark = index;
         self.publish_time = narrow.oldest();
         Ok(())
+    }
+
+    /// Moves the mark and the stable price after the index has moved; `elapsed` is the time since the last update, which
+    /// the book's basis is smoothed over. The first price of a market is taken as it is.
+    #[inline(always)]
+    fn follow_index(&mut self, book: &Book, elapsed: u64, now: UnixSeconds) -> Result<()> {
+        if self.mark.is_zero() {
+            (self.mark, self.stable) = (self.index_price, self.index_price);
+            (self.mark_at, self.stable_at) = (now, now);
+        } else {
+            self.smooth_basis(book, elapsed)?;
+            self.move_mark(self.target_mark(book)?, now);
+            self.move_stable(now);
+        }
+        self.low = self.index_price.min(self.mark).min(self.stable);
+        self.high = self.index_price.max(self.mark).max(self.stable);
+        Ok(())
+    }
+
+    /// Takes the basis towards that of the book's middle, or, without quotes on both sides, towards zero.
+    ///
+    /// ROUND: the step is floored, so the average never passes the sample.
+    #[inline(always)]
+    fn smooth_basis(&mut self, book: &Book, elapsed: u64) -> Result<()> {
+        // BOUND: prices are below 2^32, so twice the middle is below 2^33, samples below 2^49 and their distance from
+        // the basis, which lies among them, below 2^50; times 600 that is below 2^60.
+        let sample = match book.quotes() {
+            Some((bid, ask)) => {
+                let twice = u64::from(bid).wrapping_add(u64::from(ask)).cast_signed();
+                let half_ticks = twice.wrapping_sub(i64::from(self.index_price.get()).wrapping_mul(2));
+                let reach = i64::from(self.basis_reach()?).wrapping_mul(2);
+                half_ticks.clamp(reach.wrapping_neg(), reach).wrapping_mul(1 << (BASIS_SCALE_BITS - 1))
+            }
+            None => 0,
+        };
+        let distance = sample.wrapping_sub(self.basis);
+        if distance == 0 || elapsed == 0 {
+            return Ok(());
+        }
+        let weighted = distance.unsigned_abs().wrapping_mul(elapsed);
+        let step = weighted.checked_div(elapsed.wrapping_add(BASIS_SECONDS)).ok_or(EngineError::DivisionByZero)?;
+        let step = step.cast_signed();
+        self.basis = self.basis.wrapping_add(if distance < 0 { step.wrapping_neg() } else { step });
+        Ok(())
+    }
+
+    /// Furthest that the book may take the mark from the index, in ticks.
+    #[inline(always)]
+    fn basis_reach(&self) -> Result<u32> {
+        let reach = math::ppm_floor(u64::from(self.index_price.get()), self.risk.basis_max.get())?;
+        u32::try_from(reach).map_err(|_| EngineError::Overflow)
+    }
+
+    /// Where the mark would be without the staircase: the median of the index, the index with the basis, and the book,
+    /// within reach of the index.
+    ///
+    /// ROUND: the basis towards zero, so that less than a tick of it is nothing.
+    #[inline(always)]
+    fn target_mark(&self, book: &Book) -> Result<Ticks> {
+        let index = self.index_price.get();
+        let Some((bid, ask)) = book.quotes() else {
+            // The third price is the index, and so is the median.
+            return Ok(self.index_price);
+        };
+        let last = if book.last.is_zero() { index } else { book.last.get() };
+        let basis = u32::try_from(self.basis.unsigned_abs() >> BASIS_SCALE_BITS).unwrap_or(u32::MAX);
+        let with_basis = if self.basis < 0 { index.saturating_sub(basis) } else { index.saturating_add(basis) };
+        let median = median_of_three(index, with_basis, median_of_three(bid, ask, last));
+        let reach = self.basis_reach()?;
+        let lowest = index.saturating_sub(reach).max(1);
+        let highest = index.saturating_add(reach).min(self.price_max.get());
+        Ok(Ticks::new(median.max(lowest).min(highest)))
+    }
+
+    /// The staircase: takes the mark towards `target`, by at most a step for each second that the last movement lies
+    /// back, of which not more than `step_seconds` count.
+    #[inline(always)]
+    fn move_mark(&mut self, target: Ticks, now: UnixSeconds) {
+        let seconds_max = u64::from(self.risk.step_seconds);
+        let moved = towards(self.mark, target, self.risk.step, now.since(self.mark_at), seconds_max);
+        if moved != self.mark || moved == target {
+            (self.mark, self.mark_at) = (moved, now);
+        }
+        self.lagging = u8::from(moved != target);
+    }
+
+    /// Takes the stable price towards the index, by its own, smaller step.
+    #[inline(always)]
+    fn move_stable(&mut self, now: UnixSeconds) {
+        let elapsed = now.since(self.stable_at);
+        let moved = towards(self.stable, self.index_price, self.risk.stable_step, elapsed, SMOOTHING_SECONDS_MAX);
+        if moved != self.stable || moved == self.index_price {
+            (self.stable, self.stable_at) = (moved, now);
+        }
+    }
+
+    /// Brings up to date what margin depends on besides prices: the scale by open interest and the ramp of the
+    /// maintenance share.
+    pub fn update_margin(&mut self, now: UnixSeconds) -> Result<()> {
+        self.margin_scale = self.scale_of(self.open_interest)?;
+        self.maintenance_now = life::maintenance_at(self, now)?;
+        Ok(())
+    }
+
+    /// Factor of initial margin at this open interest: one up to the lower bound, from there rising to the largest at
+    /// the upper one.
+    ///
+    /// ROUND: down, by less than a millionth.
+    #[inline(always)]
+    fn scale_of(&self, interest: Lots) -> Result<Ppm> {
+        let (lower, upper) = (self.risk.interest_scale_lower, self.risk.interest_scale_upper);
+        if interest <= lower {
+            return Ok(SCALE_ONE);
+        }
+        if interest >= upper {
+            return Ok(self.risk.interest_scale_max);
+        }
+        let room = u64::from(self.risk.interest_scale_max.get()).saturating_sub(PPM);
+        let (above, span) = (interest.checked_sub(lower)?, upper.checked_sub(lower)?);
+        let scale = math::mul_div_floor(room, above.get(), span.get())?.wrapping_add(PPM);
+        u32::try_from(scale).map(Ppm::new).map_err(|_| EngineError::Overflow)
+    }
+
+    /// What an event tells about the board.
+    #[inline(always)]
+    fn board(&self) -> (Ticks, Ticks, u8, FundingIndex) {
+        (self.index_price, self.mark, self.condition, self.funding_index)
+    }
+
+    #[inline(always)]
+    fn price_event(&self) -> CashEvent {
+        let mut event = CashEvent::new(CashEventKind::PriceUpdated);
+        event.market = self.index;
+        event.amount = i64::from(self.index_price.get());
+        event.balance = i64::from(self.mark.get());
+        event.funding_index = self.funding_index;
+        event
     }
 
     /// The price in ticks, rounded to the nearest. Fails with `OraclePriceOutOfRange`.
@@ -200,6 +460,38 @@ impl MarketRow {
             _ => Err(EngineError::OraclePriceOutOfRange),
         }
     }
+}
+
+/// `from`, moved towards `to` by at most the share `step` of itself for each of `seconds`, of which at most `seconds_max`
+/// count.
+///
+/// ROUND: the limit down. Where all the seconds that count do not make up for a tick, it is one tick, or a low price
+/// could never move.
+#[inline(always)]
+fn towards(from: Ticks, to: Ticks, step: Ppm, seconds: u64, seconds_max: u64) -> Ticks {
+    if from == to {
+        return to;
+    }
+    let counted = seconds.min(seconds_max);
+    // BOUND: a price is below 2^32, and a listing proves step ≤ 50,000 < 2^16 and at most 600 < 2^10 seconds.
+    let share = u64::from(step.get()).wrapping_mul(counted);
+    let mut limit = u64::from(from.get()).wrapping_mul(share) / PPM;
+    if limit == 0 && seconds >= seconds_max {
+        limit = 1;
+    }
+    let distance = from.get().abs_diff(to.get());
+    match u32::try_from(limit) {
+        Ok(limit) if limit < distance => {
+            Ticks::new(if to > from { from.get().wrapping_add(limit) } else { from.get().wrapping_sub(limit) })
+        }
+        _ => to,
+    }
+}
+
+/// The middle one.
+#[inline(always)]
+fn median_of_three(a: u32, b: u32, c: u32) -> u32 {
+    a.min(b).max(a.max(b).min(c))
 }
 
 /// Whether the confidence interval is at most `confidence_max` of the price.

@@ -9,7 +9,7 @@ use crate::{
     slab::free_list::{NIL, Slot},
     units::{
         CellIndex, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PositionLots, QuoteAtoms, QuoteDelta, Side,
-        Ticks,
+        Ticks, UnixSeconds,
     },
 };
 use bytemuck::{Pod, Zeroable};
@@ -20,6 +20,7 @@ pub const CELL_SIZE: usize = 128;
 const KIND_FREE: u8 = 0;
 const KIND_TRADER: u8 = 1;
 const KIND_POSITION: u8 = 2;
+const KIND_WITHDRAWAL: u8 = 3;
 
 /// One cell of any kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -56,8 +57,33 @@ pub struct TraderCell {
     pub first_position: CellIndex,
     /// Number of position cells.
     pub positions: u16,
-    pad2: [u8; 2],
-    reserved: [u8; 40],
+    pub(crate) bankrupt: u8,
+    pad2: u8,
+    /// Atoms of the pool in this account: it was bankrupt and has to give them back before anything else.
+    pub absorbed: QuoteAtoms,
+    /// Its waiting withdrawal, or nil.
+    pub withdrawal: CellIndex,
+    reserved: [u8; 28],
+}
+
+/// A withdrawal that waits in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct WithdrawalCell {
+    kind: u8,
+    pad: [u8; 3],
+    /// Whose it is.
+    pub trader: CellIndex,
+    /// Next in the queue.
+    pub next: CellIndex,
+    pad2: u32,
+    /// Token account that is paid.
+    pub target: Key,
+    /// How much.
+    pub atoms: QuoteAtoms,
+    /// When it was asked for.
+    pub requested_at: UnixSeconds,
+    reserved: [u8; 64],
 }
 
 /// A trader's position and open orders in one market.
@@ -108,6 +134,7 @@ const _: () = assert!(size_of::<Cell>() == CELL_SIZE && align_of::<Cell>() == 8)
 const _: () = assert!(size_of::<FreeCell>() == CELL_SIZE);
 const _: () = assert!(size_of::<TraderCell>() == CELL_SIZE && align_of::<TraderCell>() == 8);
 const _: () = assert!(size_of::<PositionCell>() == CELL_SIZE && align_of::<PositionCell>() == 8);
+const _: () = assert!(size_of::<WithdrawalCell>() == CELL_SIZE && align_of::<WithdrawalCell>() == 8);
 const _: () = assert!(core::mem::offset_of!(TraderCell, owner) == 8);
 const _: () = assert!(core::mem::offset_of!(TraderCell, cash) == 72);
 
@@ -129,6 +156,18 @@ impl Cell {
     #[inline(always)]
     pub fn trader_mut(&mut self) -> Option<&mut TraderCell> {
         if self.kind() == KIND_TRADER { Some(bytemuck::cast_mut(self)) } else { None }
+    }
+
+    /// The withdrawal in this cell, if it holds one.
+    #[inline(always)]
+    pub fn withdrawal(&self) -> Option<&WithdrawalCell> {
+        if self.kind() == KIND_WITHDRAWAL { Some(bytemuck::cast_ref(self)) } else { None }
+    }
+
+    /// The withdrawal in this cell, if it holds one.
+    #[inline(always)]
+    pub fn withdrawal_mut(&mut self) -> Option<&mut WithdrawalCell> {
+        if self.kind() == KIND_WITHDRAWAL { Some(bytemuck::cast_mut(self)) } else { None }
     }
 
     /// The position in this cell, if it holds one.
@@ -160,7 +199,34 @@ impl Slot for Cell {
 impl TraderCell {
     /// A new account without cash, positions or orders.
     pub fn new(owner: Key, sub_account: u16, generation: Generation) -> Self {
-        Self { kind: KIND_TRADER, sub_account, generation, owner, first_position: CellIndex::NIL, ..Self::zeroed() }
+        Self {
+            kind: KIND_TRADER,
+            sub_account,
+            generation,
+            owner,
+            first_position: CellIndex::NIL,
+            withdrawal: CellIndex::NIL,
+            ..Self::zeroed()
+        }
+    }
+
+    /// Whether it was found bankrupt and is being wound up.
+    #[inline(always)]
+    pub const fn is_bankrupt(&self) -> bool {
+        self.bankrupt != 0
+    }
+
+    /// As an arena cell.
+    pub fn into_cell(self) -> Cell {
+        bytemuck::cast(self)
+    }
+}
+
+impl WithdrawalCell {
+    /// A withdrawal at the end of the queue.
+    pub fn new(trader: CellIndex, target: Key, atoms: QuoteAtoms, requested_at: UnixSeconds) -> Self {
+        let nil = CellIndex::NIL;
+        Self { kind: KIND_WITHDRAWAL, trader, next: nil, target, atoms, requested_at, ..Self::zeroed() }
     }
 
     /// As an arena cell.

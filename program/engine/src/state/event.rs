@@ -2,7 +2,9 @@
 
 use crate::{
     slab::ring::Record,
-    units::{CellIndex, Generation, Lots, MarketIndex, QuoteDelta, Sequence, Side, Slot, Ticks, UnixSeconds},
+    units::{
+        CellIndex, FundingIndex, Generation, Lots, MarketIndex, QuoteDelta, Sequence, Side, Slot, Ticks, UnixSeconds,
+    },
 };
 use bytemuck::{Pod, Zeroable};
 
@@ -26,6 +28,20 @@ pub enum TradeEventKind {
     ReduceOnlyDropped = 7,
     /// The unfilled remainder of a taking order was dropped.
     RemainderDropped = 8,
+    /// An order was cancelled because its owner's account is below initial margin, or its market over.
+    RiskCancelled = 9,
+    /// A liquidation closed `lots` of `taker`'s position through the book, at `price` on average; `maker` is the keeper,
+    /// `taker_fee` the liquidation fee, `maker_fee` the keeper's part of it, negative.
+    Liquidated = 10,
+    /// `maker` took over `lots` of `taker`'s position at `price`; `taker_fee` is the liquidation fee.
+    TakenOver = 11,
+    /// Deleveraging number `order` starts: `lots` of `taker`'s position, for `client_id` atoms; `price` tells who is in
+    /// profit, `side` is that of the position.
+    DeleverageStarted = 12,
+    /// `lots` of `maker`'s position were closed against `taker`'s for `client_id` atoms, in deleveraging `order`.
+    Deleveraged = 13,
+    /// Deleveraging number `order` is over; `lots` were closed.
+    DeleverageFinished = 14,
 }
 
 /// What a [`CashEvent`] records.
@@ -50,6 +66,36 @@ pub enum CashEventKind {
     LedgerGrown = 8,
     /// Earned fees were paid out; `amount` atoms.
     FeesCollected = 9,
+    /// Cash moved between accounts of one owner; `amount` is negative for the one that gave.
+    CashTransferred = 10,
+    /// A withdrawal waits; `amount` atoms.
+    WithdrawalQueued = 11,
+    /// A waiting withdrawal was paid; `amount` atoms.
+    WithdrawalPaid = 12,
+    /// A waiting withdrawal could not be paid and went back to cash; `amount` atoms.
+    WithdrawalReturned = 13,
+    /// Cash became stake; `amount` atoms.
+    PoolStaked = 14,
+    /// Stake was asked for; `amount` shares.
+    UnstakeRequested = 15,
+    /// Stake became cash; `amount` atoms.
+    PoolUnstaked = 16,
+    /// Cash, or if nobody is named fees or residue, went to the pool for good; `amount` atoms.
+    PoolFunded = 17,
+    /// An account was found bankrupt; `amount` is its equity.
+    Bankrupt = 18,
+    /// The pool paid into a bankrupt account; `amount` atoms.
+    ShortfallAbsorbed = 19,
+    /// A bankrupt account gave back what the pool had paid; `amount` atoms.
+    ShortfallRepaid = 20,
+    /// A bankrupt account is resolved; `amount` is what the pool lost on it.
+    Resolved = 21,
+    /// A market's status changed; `amount` is the new one, `balance` the mark.
+    MarketStatusChanged = 22,
+    /// A position in a settled market was closed at its price; `amount` lots.
+    PositionSettled = 23,
+    /// A market's margin parameters changed; `amount` is the maintenance share.
+    MarginChanged = 24,
 }
 
 /// One trading event, 80 bytes.
@@ -106,7 +152,8 @@ pub struct CashEvent {
     pub amount: i64,
     /// The trader's cash afterwards, in quote atoms; see [`CashEventKind`].
     pub balance: i64,
-    reserved: u64,
+    /// For [`CashEventKind::PriceUpdated`] the market's funding index, else 0.
+    pub funding_index: FundingIndex,
 }
 
 const _: () = assert!(size_of::<TradeEvent>() == 80 && align_of::<TradeEvent>() == 8);
@@ -143,6 +190,12 @@ impl TradeEvent {
             6 => TradeEventKind::SelfTradePrevented,
             7 => TradeEventKind::ReduceOnlyDropped,
             8 => TradeEventKind::RemainderDropped,
+            9 => TradeEventKind::RiskCancelled,
+            10 => TradeEventKind::Liquidated,
+            11 => TradeEventKind::TakenOver,
+            12 => TradeEventKind::DeleverageStarted,
+            13 => TradeEventKind::Deleveraged,
+            14 => TradeEventKind::DeleverageFinished,
             _ => return None,
         })
     }
@@ -176,6 +229,21 @@ impl CashEvent {
             7 => CashEventKind::PriceUpdated,
             8 => CashEventKind::LedgerGrown,
             9 => CashEventKind::FeesCollected,
+            10 => CashEventKind::CashTransferred,
+            11 => CashEventKind::WithdrawalQueued,
+            12 => CashEventKind::WithdrawalPaid,
+            13 => CashEventKind::WithdrawalReturned,
+            14 => CashEventKind::PoolStaked,
+            15 => CashEventKind::UnstakeRequested,
+            16 => CashEventKind::PoolUnstaked,
+            17 => CashEventKind::PoolFunded,
+            18 => CashEventKind::Bankrupt,
+            19 => CashEventKind::ShortfallAbsorbed,
+            20 => CashEventKind::ShortfallRepaid,
+            21 => CashEventKind::Resolved,
+            22 => CashEventKind::MarketStatusChanged,
+            23 => CashEventKind::PositionSettled,
+            24 => CashEventKind::MarginChanged,
             _ => return None,
         })
     }

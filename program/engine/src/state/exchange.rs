@@ -19,7 +19,12 @@ pub const MARKETS_MAX: usize = 32;
 /// Marks an unused place in [`Exchange::market_sources`].
 const NO_SOURCE: u8 = u8::MAX;
 
-/// Where a source's price comes from. The kind fixes the program that must own the account.
+/// Accounts `UpdatePrice` takes for one source at most.
+pub const SOURCE_ACCOUNTS_MAX: usize = 3;
+/// Oracles that a Switchboard queue has room for.
+pub const QUEUE_ORACLES_MAX: usize = 30;
+
+/// Where a source's price comes from. The kind fixes the program that must own the account, or who must have signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum SourceKind {
@@ -29,6 +34,10 @@ pub enum SourceKind {
     PythPro = 2,
     /// Switchboard On-Demand pull feed.
     Switchboard = 3,
+    /// Switchboard quote: signed by oracles of a queue, carried by the transaction itself.
+    SwitchboardQuote = 4,
+    /// Pyth Lazer message: signed by a publisher that Pyth trusts, carried by the transaction itself.
+    PythLazer = 5,
 }
 
 /// Identity of one oracle source.
@@ -37,12 +46,12 @@ pub enum SourceKind {
 pub struct OracleSource {
     /// A [`SourceKind`].
     pub kind: u8,
-    /// Fewest samples a Switchboard result must rest on; 0 for Pyth.
+    /// Fewest samples a Switchboard result, or signatures a quote, must rest on; 0 for Pyth.
     pub samples_min: u8,
     pad: [u8; 6],
-    /// Address of the Switchboard feed; zero for Pyth, whose updates come in any account of the receiver.
+    /// Address of the Switchboard pull feed; zero for all others.
     pub account: Key,
-    /// Pyth feed id, or Switchboard feed hash.
+    /// Pyth feed id, Switchboard feed hash or id, or the number of a Lazer feed in the first four bytes.
     pub feed: Key,
     /// Switchboard queue; zero for Pyth.
     pub queue: Key,
@@ -84,7 +93,19 @@ impl SourceKind {
             1 => Some(Self::Pyth),
             2 => Some(Self::PythPro),
             3 => Some(Self::Switchboard),
+            4 => Some(Self::SwitchboardQuote),
+            5 => Some(Self::PythLazer),
             _ => None,
+        }
+    }
+
+    /// Accounts `UpdatePrice` takes for a source of this kind: the oracle's own, or those that prove a signature.
+    #[inline(always)]
+    pub const fn accounts(self) -> usize {
+        match self {
+            Self::Pyth | Self::PythPro | Self::Switchboard => 1,
+            Self::PythLazer => 2,
+            Self::SwitchboardQuote => SOURCE_ACCOUNTS_MAX,
         }
     }
 }
@@ -95,9 +116,35 @@ impl OracleSource {
         Self { kind: 1, feed, ..Self::zeroed() }
     }
 
-    /// A Switchboard feed.
+    /// A feed of Pyth Pro.
+    pub fn pyth_pro(feed: Key) -> Self {
+        Self { kind: 2, feed, ..Self::zeroed() }
+    }
+
+    /// A Switchboard pull feed.
     pub fn switchboard(account: Key, feed: Key, queue: Key, samples_min: u8) -> Self {
         Self { kind: 3, samples_min, account, feed, queue, ..Self::zeroed() }
+    }
+
+    /// A feed in quotes signed by at least `samples_min` oracles of `queue`.
+    pub fn switchboard_quote(feed: Key, queue: Key, samples_min: u8) -> Self {
+        Self { kind: 4, samples_min, feed, queue, ..Self::zeroed() }
+    }
+
+    /// A feed in Pyth Lazer messages, by its number.
+    pub fn pyth_lazer(feed: u32) -> Self {
+        let mut key = [0; 32];
+        for (place, byte) in key.iter_mut().zip(feed.to_le_bytes()) {
+            *place = byte;
+        }
+        Self { kind: 5, feed: Key::new(&key), ..Self::zeroed() }
+    }
+
+    /// Number of a Lazer feed. `None` if the feed is no such number.
+    #[inline(always)]
+    pub fn lazer_feed(&self) -> Option<u32> {
+        let number = u32::try_from(self.feed.tag()).ok()?;
+        (Self::pyth_lazer(number).feed == self.feed).then_some(number)
     }
 
     /// Whether padding is zero.
@@ -105,17 +152,19 @@ impl OracleSource {
         self.pad == [0; 6]
     }
 
-    /// Whether the identity is complete and of a known kind.
+    /// Whether the identity is complete, of a known kind, and holds nothing that kind has no use for.
     pub fn is_valid(&self) -> bool {
-        match SourceKind::from_byte(self.kind) {
-            Some(SourceKind::Pyth | SourceKind::PythPro) => {
-                !self.feed.is_zero() && self.account.is_zero() && self.queue.is_zero() && self.samples_min == 0
+        let Some(kind) = SourceKind::from_byte(self.kind) else { return false };
+        let (account, queue) = (!self.account.is_zero(), !self.queue.is_zero());
+        let named = match kind {
+            SourceKind::Pyth | SourceKind::PythPro => !account && !queue && self.samples_min == 0,
+            SourceKind::PythLazer => !account && !queue && self.samples_min == 0 && self.lazer_feed().is_some(),
+            SourceKind::Switchboard => account && queue && self.samples_min > 0,
+            SourceKind::SwitchboardQuote => {
+                !account && queue && self.samples_min > 0 && usize::from(self.samples_min) <= QUEUE_ORACLES_MAX
             }
-            Some(SourceKind::Switchboard) => {
-                !self.feed.is_zero() && !self.account.is_zero() && !self.queue.is_zero() && self.samples_min > 0
-            }
-            None => false,
-        }
+        };
+        named && !self.feed.is_zero()
     }
 }
 
@@ -153,6 +202,19 @@ impl Exchange {
     pub fn source(&self, market: MarketIndex, place: usize) -> Option<&OracleSource> {
         let index = *self.market_sources.get(usize::from(market.get()))?.get(place)?;
         self.sources.get(usize::from(index))
+    }
+
+    /// Accounts `UpdatePrice` takes for all sources of `market` together.
+    #[inline(always)]
+    pub fn source_accounts(&self, market: MarketIndex) -> usize {
+        let Some(places) = self.market_sources.get(usize::from(market.get())) else { return 0 };
+        let mut accounts = 0usize;
+        for place in places {
+            let source = self.sources.get(usize::from(*place));
+            let kind = source.and_then(|source| SourceKind::from_byte(source.kind));
+            accounts = accounts.saturating_add(kind.map_or(0, SourceKind::accounts));
+        }
+        accounts
     }
 
     /// Registers a market's sources. Fails with `ListingOracleInvalid` if one is incomplete or repeated, or no room is

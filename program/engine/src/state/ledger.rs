@@ -3,7 +3,7 @@
 //! ```text
 //! ┌──────────────┬───────────────────┬──────────────────────────┬───────────────────────────────┐
 //! │ LedgerHeader │ 32 × MarketRow    │ ring of CashEvent        │ arena of 128-byte cells       │
-//! │ 512 B        │ 16 KiB            │ events_capacity × 64 B   │ capacity × 128 B, may grow    │
+//! │ 512 B        │ 20 KiB            │ events_capacity × 64 B   │ capacity × 128 B, may grow    │
 //! └──────────────┴───────────────────┴──────────────────────────┴───────────────────────────────┘
 //! ```
 
@@ -18,8 +18,9 @@ use crate::{
     error::{EngineError, Result},
     math,
     money::Balance,
+    outflow::Bucket,
     slab::{self, free_list::FreeList, ring},
-    units::{CellIndex, Generation, MarketIndex, Now, Sequence},
+    units::{CellIndex, Generation, MarketIndex, Now, Ppm, QuoteAtoms, Sequence},
 };
 use bytemuck::{Pod, Zeroable};
 
@@ -48,8 +49,6 @@ pub struct LedgerHeader {
     pub fees: Balance,
     /// Owed to queued withdrawals.
     pub withdraw_queue: Balance,
-    /// Rounding residue.
-    pub residue: Balance,
     /// Cash events written.
     pub events_written: Sequence,
     /// Cells of the arena.
@@ -64,7 +63,60 @@ pub struct LedgerHeader {
     pad: u8,
     /// Trader cells in use.
     pub traders: u32,
-    reserved: [u8; 320],
+    /// What may leave, what the pool gets.
+    pub policy: Policy,
+    /// What has left lately.
+    pub outflow: Bucket,
+    /// Shares of the protection pool.
+    pub pool_shares: u64,
+    /// Times the pool was used up entirely; shares of an earlier time are worth nothing.
+    pub pool_epoch: u32,
+    /// Accounts marked bankrupt and not yet resolved.
+    pub bankrupts: u32,
+    /// First and last of the waiting withdrawals.
+    pub queue_first: CellIndex,
+    /// First and last of the waiting withdrawals.
+    pub queue_last: CellIndex,
+    /// Waiting withdrawals.
+    pub queue_len: u32,
+    /// Where the next sweep starts.
+    pub sweep_cursor: CellIndex,
+    /// The worst accounts that sweeps found, worst first; unused places are zero.
+    pub watch: [Watched; WATCH_MAX],
+    reserved: [u8; 128],
+}
+
+/// Accounts a sweep remembers.
+pub const WATCH_MAX: usize = 8;
+
+/// What may leave the vault, and the pool's part of fees; fixed when the exchange is created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Policy {
+    /// Withdrawals of an hour that are paid at once, as a share of the ledger's total.
+    pub outflow_rate: Ppm,
+    /// Longest time a withdrawal waits in the queue, in seconds.
+    pub queue_seconds: u32,
+    /// Withdrawals of an hour that are always paid at once.
+    pub outflow_floor: QuoteAtoms,
+    /// The pool's share of collected fees.
+    pub pool_fee_share: Ppm,
+    /// Seconds between asking for stake and getting it.
+    pub unstake_seconds: u32,
+}
+
+/// An account that a sweep found below maintenance margin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Watched {
+    /// Its cell.
+    pub trader: u32,
+    /// Its incarnation; zero in an unused place.
+    pub generation: Generation,
+    /// Equity as a share of its maintenance requirement when seen; zero without equity.
+    pub health: Ppm,
+    /// Seconds since 1970 when seen, modulo 2^32.
+    pub seen_at: u32,
 }
 
 /// Bytes of the ledger's header.
@@ -84,6 +136,8 @@ pub struct LedgerIdentity {
     pub mint_decimals: u8,
     /// Bump of the vault authority.
     pub vault_bump: u8,
+    /// Limits.
+    pub policy: Policy,
 }
 
 /// Mutable view over a ledger account.
@@ -122,6 +176,9 @@ impl LedgerHeader {
             mint_decimals: identity.mint_decimals,
             cells: FreeList::new(cells_capacity),
             events_capacity,
+            policy: identity.policy,
+            queue_first: CellIndex::NIL,
+            queue_last: CellIndex::NIL,
             ..Self::zeroed()
         }
     }

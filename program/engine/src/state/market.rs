@@ -17,7 +17,7 @@ use crate::{
     error::{EngineError, Result},
     math,
     slab::{self, free_list::FreeList, ring},
-    units::{MarketIndex, NodeIndex, Now, Sequence, Side, Ticks, UnixSeconds},
+    units::{CellIndex, Lots, MarketIndex, NodeIndex, Now, QuoteAtoms, Sequence, Side, Ticks, UnixSeconds},
 };
 use bytemuck::{Pod, Zeroable};
 
@@ -52,7 +52,50 @@ pub struct MarketHeader {
     pub events_written: Sequence,
     /// Order nodes.
     pub nodes: FreeList,
-    reserved: [u8; 144],
+    /// The deleveraging under way, if any.
+    pub deleverage: Deleverage,
+    reserved: [u8; 64],
+}
+
+/// A bankrupt position on its way to its counterparties; see `risk::deleverage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Deleverage {
+    pub(crate) phase: u8,
+    pub(crate) side: u8,
+    pub(crate) pad: [u8; 2],
+    /// Whose position is closed.
+    pub trader: CellIndex,
+    /// Next cell to look at.
+    pub cursor: CellIndex,
+    /// A counterparty is in profit if it would gain by closing at this price.
+    pub price: Ticks,
+    /// Number of this deleveraging in the market, from 1.
+    pub number: u64,
+    /// Lots to close in all.
+    pub lots: Lots,
+    /// Atoms they change hands for in all.
+    pub quote: QuoteAtoms,
+    /// Lots of counterparties in profit.
+    pub profitable: Lots,
+    /// Lots of all counterparties.
+    pub opposite: Lots,
+    /// Lots of counterparties in profit that were passed.
+    pub profitable_passed: Lots,
+    /// Lots of the other counterparties that were passed.
+    pub others_passed: Lots,
+    /// Lots closed so far.
+    pub closed: Lots,
+}
+
+const _: () = assert!(size_of::<Deleverage>() == 80 && align_of::<Deleverage>() == 8);
+
+impl Deleverage {
+    /// Whether one is under way.
+    #[inline(always)]
+    pub const fn is_running(&self) -> bool {
+        self.phase != 0
+    }
 }
 
 /// Bytes of a market's header.

@@ -8,8 +8,9 @@ pub mod ledger;
 pub mod market;
 pub mod order;
 pub mod row;
+pub mod stake;
 
-pub use cell::{Cell, PositionCell, TraderCell};
+pub use cell::{Cell, PositionCell, TraderCell, WithdrawalCell};
 pub use event::{CashEvent, CashEventKind, TradeEvent, TradeEventKind};
 pub use exchange::{Exchange, OracleSource, SourceKind};
 pub use header::{AccountHeader, Key};
@@ -17,3 +18,4 @@ pub use ledger::{Ledger, LedgerHeader, LedgerView};
 pub use market::{Market, MarketHeader, MarketView};
 pub use order::{IndexEntry, OrderNode};
 pub use row::{MarginTier, MarketRow, MarketStatus, PriceCondition};
+pub use stake::PoolStake;

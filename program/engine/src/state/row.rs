@@ -1,8 +1,13 @@
 //! A market's row in the ledger: what margin and matching need of it without touching the market's own account.
 
 use super::{exchange::MARKET_SOURCES_MAX, header::Key};
-use crate::units::{
-    FundingIndex, Lots, MarketIndex, PicoPrice, Ppm, QuoteAtoms, SignedPpm, Slot, TickValue, Ticks, UnixSeconds,
+use crate::{
+    money::Balance,
+    outflow::Bucket,
+    risk::listing::RiskParameters,
+    units::{
+        FundingIndex, Lots, MarketIndex, PicoPrice, Ppm, QuoteAtoms, SignedPpm, Slot, TickValue, Ticks, UnixSeconds,
+    },
 };
 use bytemuck::{Pod, Zeroable};
 
@@ -17,6 +22,10 @@ pub enum MarketStatus {
     Active = 1,
     /// Accepts reduce-only orders and cancels.
     ReduceOnly = 2,
+    /// Has its last price; positions are settled at it, one by one.
+    Settled = 3,
+    /// Is over: no positions, no orders, no account.
+    Closed = 4,
 }
 
 /// What the last price update found.
@@ -44,7 +53,7 @@ pub struct MarginTier {
     pad: u32,
 }
 
-/// A market's row: 512 bytes.
+/// A market's row: 640 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct MarketRow {
@@ -59,7 +68,8 @@ pub struct MarketRow {
     pub sources_min: u8,
     /// Sources configured in the exchange.
     pub sources_len: u8,
-    pub(crate) pad: u8,
+    /// Whether the last update's staircase stopped the mark short of where it should be.
+    pub(crate) lagging: u8,
     /// Quote units per base unit in one tick, × 10^12.
     pub tick_size: PicoPrice,
     /// Base units in one lot, × 10^12.
@@ -114,11 +124,47 @@ pub struct MarketRow {
     pub(crate) tiers: [MarginTier; TIERS_MAX],
     /// Name for people, padded with zeros, such as `SOL-PERP`.
     pub symbol: [u8; 16],
-    pub(crate) reserved: [u8; 136],
+    /// How prices move, what funding, liquidation and the pool may cost.
+    pub risk: RiskParameters,
+    /// Price board: follows the index slowly.
+    pub stable: Ticks,
+    /// Price board: lowest of index, mark and stable price; longs are worth this where prudence is due.
+    pub low: Ticks,
+    /// Price board: highest of them; shorts cost this where prudence is due.
+    pub high: Ticks,
+    /// Initial margin is multiplied by this, at least one: grows with open interest.
+    pub margin_scale: Ppm,
+    /// [`Self::maintenance`], or while it is being raised what it is on its way there.
+    pub maintenance_now: Ppm,
+    pub(crate) pad: u32,
+    /// Moving average of the book's middle less the index, in ticks × 2^16.
+    pub basis: i64,
+    /// When the mark last moved, or could have.
+    pub mark_at: UnixSeconds,
+    /// When the stable price last moved, or could have.
+    pub stable_at: UnixSeconds,
+    /// What the last accruals of funding left undivided; see `risk::funding`.
+    pub funding_remainder: i64,
+    /// Funding paid and not yet received.
+    pub funding_pot: Balance,
+    /// What settled positions have paid in less what they were paid: the value of those not yet settled.
+    pub settlement_pot: Balance,
+    /// What the pool has paid for this market, against [`RiskParameters::pool_budget`] a day.
+    pub pool_spent: Bucket,
+    /// Maintenance share at the start of the ramp.
+    pub ramp_from: Ppm,
+    pub(crate) pad2: u32,
+    /// Start of the ramp.
+    pub ramp_start: UnixSeconds,
+    /// End of the ramp.
+    pub ramp_end: UnixSeconds,
+    /// When the status last changed.
+    pub status_at: UnixSeconds,
+    pub(crate) reserved: [u8; 72],
 }
 
 /// Bytes per row.
-pub const ROW_SIZE: usize = 512;
+pub const ROW_SIZE: usize = 640;
 const _: () = assert!(size_of::<MarginTier>() == 24 && align_of::<MarginTier>() == 8);
 const _: () = assert!(size_of::<MarketRow>() == ROW_SIZE && align_of::<MarketRow>() == 8);
 
@@ -142,11 +188,25 @@ impl MarketRow {
         self.status == 1
     }
 
+    /// Whether reduce-only orders are accepted.
+    #[inline(always)]
+    pub const fn accepts_reducing(&self) -> bool {
+        self.status == 1 || self.status == 2
+    }
+
+    /// Whether the mark is still on its way to where the last update would have it.
+    #[inline(always)]
+    pub const fn is_lagging(&self) -> bool {
+        self.lagging != 0
+    }
+
     /// Life-cycle status; `None` in an unused row.
     pub const fn status(&self) -> Option<MarketStatus> {
         match self.status {
             1 => Some(MarketStatus::Active),
             2 => Some(MarketStatus::ReduceOnly),
+            3 => Some(MarketStatus::Settled),
+            4 => Some(MarketStatus::Closed),
             _ => None,
         }
     }

@@ -1,3 +1,6 @@
 //! Cranks: anybody may run them, and their input is a hint at most.
 
+pub mod settle_market;
+pub mod settle_market_position;
+pub mod sweep;
 pub mod update_price;

@@ -1,25 +1,29 @@
-//! `UpdatePrice`: reads a market's oracle sources and moves its price board. Anybody may call it.
+//! `UpdatePrice`: reads a market's oracle sources and its book, accrues funding and moves the price board. Anybody may
+//! call it.
 //!
 //! Accounts
 //! 0. `[]` exchange
 //! 1. `[writable]` ledger
-//! 2. … one account per configured source, in the order of the listing
+//! 2. `[]` market
+//! 3. … accounts of the configured sources, in the order of the listing: one for a price account, two or three for a
+//!    signed price (`oracle`), whose ed25519 instructions directly precede this one, the first source's nearest
 //!
 //! Fails with an `Oracle…` refusal if an account is not what the listing says, with the engine's price errors if too few
-//! sources count, `MarketNotFound`, `WrongLedger` and the account errors.
+//! sources count, `MarketNotFound`, `WrongAddress` for another market, `MarketStatusInvalid` once it is over,
+//! `WrongLedger` and the account errors.
 
 use crate::{
-    account::{key_of, own, own_mut},
+    account::{own, own_mut},
     error::{Refusal, engine},
     instruction::{Context, expect, now},
-    oracle::{self, OracleAccount},
+    oracle::Sources,
 };
 use bytemuck::{Pod, Zeroable};
-use pinocchio::{AccountView, ProgramResult, error::ProgramError};
+use pinocchio::{AccountView, Address, ProgramResult, error::ProgramError};
 use quantdesk_engine::{
-    CellIndex, EngineError, MarketIndex, Result as EngineResult,
-    risk::price::SourcePrice,
-    state::{CashEvent, CashEventKind, Exchange, Ledger, exchange::MARKET_SOURCES_MAX},
+    EngineError, MarketIndex, Now, Result as EngineResult,
+    risk::price::{self, Book, SourcePrice},
+    state::{Exchange, Ledger, MarketView, SourceKind, exchange::MARKET_SOURCES_MAX},
 };
 
 /// Arguments, 8 bytes.
@@ -47,7 +51,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let arguments: UpdatePrice = context.arguments()?;
     expect(arguments.pad == [0; 6])?;
     let market = arguments.market;
-    let [exchange, ledger, sources @ ..] = context.accounts else {
+    let [exchange, ledger, book, sources @ ..] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
     let ledger_address = *ledger.address();
@@ -59,37 +63,39 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let mut bytes = own_mut(ledger, context.program_id)?;
     let mut ledger = Ledger::load(&mut bytes).map_err(engine)?;
     let now = now()?;
-    let row = ledger.row_mut(market).map_err(engine)?;
-    if sources.len() != usize::from(row.sources_len) {
+    let row = ledger.row(market).map_err(engine)?;
+    if !row.market.matches(book.address().as_array()) {
+        return Err(Refusal::WrongAddress.into());
+    }
+    let sources_len = usize::from(row.sources_len);
+    if sources.len() != exchange.source_accounts(market) {
         return Err(Refusal::AccountsCount.into());
     }
-    let readings = read_sources(exchange, market, sources)?;
-    let board = (row.index_price, row.mark, row.condition());
-    row.update_price(readings.get(..sources.len()).unwrap_or(&[]), now).map_err(engine)?;
-    // WHY: anybody may call this at any time; records of nothing would push others out of the ring.
-    if board == (row.index_price, row.mark, row.condition()) {
-        return Ok(());
-    }
-    let mut event = CashEvent::new(CashEventKind::PriceUpdated);
-    event.market = market;
-    event.amount = i64::from(row.index_price.get());
-    event.balance = i64::from(row.mark.get());
-    ledger.record(now, CellIndex::NIL, event).map_err(engine)
+    let book = own(book, context.program_id)?;
+    let book = Book::of(&MarketView::load(&book).map_err(engine)?, now.unix_seconds);
+    let readings = read_sources(exchange, market, sources, context.program_id, now)?;
+    let readings = readings.get(..sources_len).unwrap_or(&[]);
+    price::update(&mut ledger, market, readings, &book, now).map(|_| ()).map_err(engine)
 }
 
-/// One reading per source account.
+/// One reading per source, each from as many accounts as its kind takes.
 #[inline(always)]
 fn read_sources(
     exchange: &Exchange,
     market: MarketIndex,
-    sources: &[AccountView],
+    accounts: &[AccountView],
+    program_id: &Address,
+    now: Now,
 ) -> Result<[EngineResult<SourcePrice>; MARKET_SOURCES_MAX], ProgramError> {
     let mut readings = [Err(EngineError::OracleStale); MARKET_SOURCES_MAX];
-    for ((place, account), reading) in sources.iter().enumerate().zip(&mut readings) {
-        let source = exchange.source(market, place).ok_or(Refusal::AccountsCount)?;
-        let data = account.try_borrow().map_err(|_| Refusal::AccountTwice)?;
-        let account = OracleAccount { address: key_of(account.address()), owner: key_of(account.owner()), data: &data };
-        *reading = oracle::read(source, &account)?;
+    let mut sources = Sources::new(program_id, now);
+    let mut rest = accounts;
+    for (place, reading) in readings.iter_mut().enumerate() {
+        let Some(source) = exchange.source(market, place) else { break };
+        let kind = SourceKind::from_byte(source.kind).ok_or(Refusal::OracleWrongType)?;
+        let (own, others) = rest.split_at_checked(kind.accounts()).ok_or(Refusal::AccountsCount)?;
+        *reading = sources.read(source, own)?;
+        rest = others;
     }
     Ok(readings)
 }

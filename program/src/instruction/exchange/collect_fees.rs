@@ -1,4 +1,5 @@
-//! `CollectFees`: pays out fees the exchange has earned. Nothing but the fees bucket can be reached this way.
+//! `CollectFees`: pays out fees the exchange has earned, less the pool's share of them, which goes to the pool. Nothing but
+//! the fees bucket can be reached this way, and it cannot jump the limiter or the queue of withdrawals.
 //!
 //! Accounts
 //! 0. `[signer]` admin
@@ -9,8 +10,8 @@
 //! 5. `[]` vault authority
 //! 6. `[]` SPL Token program
 //!
-//! Fails with `AmountZero`, `WithdrawExceedsAvailable`, `NotAuthorized`, `WrongLedger`, `WrongTokenOwner`, and as
-//! `Withdraw`.
+//! Fails with `AmountZero`, `WithdrawExceedsAvailable`, `OutflowLimited`, `NotAuthorized`, `WrongLedger`,
+//! `WrongTokenOwner`, and as `Withdraw`.
 
 use super::check_admin;
 use crate::{
@@ -30,7 +31,7 @@ use quantdesk_engine::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct CollectFees {
-    /// How much.
+    /// How much, the pool's share included.
     pub atoms: QuoteAtoms,
 }
 
@@ -55,13 +56,13 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     if !receiver.owner.matches(admin.as_array()) {
         return Err(Refusal::WrongTokenOwner.into());
     }
-    account::collect_fees(&mut ledger, now()?, arguments.atoms).map_err(engine)?;
+    let paid = account::collect_fees(&mut ledger, now()?, arguments.atoms).map_err(engine)?;
     token::withdraw(&token::Payout {
         vault,
         target,
         authority,
         ledger: &ledger_address,
         bump: ledger.header.header.bump,
-        atoms: arguments.atoms.get(),
+        atoms: paid.get(),
     })
 }

@@ -13,7 +13,7 @@
 //! 6. `[]` System program
 //!
 //! Fails with `WrongAddress`, `WrongSystemProgram`, `WrongMint`, `TokenAccountInvalid`, `VaultNotExclusive`,
-//! `CapacityInvalid`, `AccountNotBlank`, `FieldInvalid` and the account errors.
+//! `PolicyInvalid`, `CapacityInvalid`, `AccountNotBlank`, `FieldInvalid` and the account errors.
 
 use crate::{
     account::{all_distinct, key_of, own_mut, pda, signer, writable},
@@ -22,26 +22,20 @@ use crate::{
     token,
 };
 use bytemuck::{Pod, Zeroable};
-use pinocchio::{
-    AccountView, ProgramResult,
-    cpi::{Seed, Signer},
-    error::ProgramError,
-    sysvars::{Sysvar, rent::Rent},
-};
-use pinocchio_system::instructions::{Allocate, Assign, Transfer};
+use pinocchio::{AccountView, ProgramResult, cpi::Seed, error::ProgramError};
 use quantdesk_engine::{
     CellIndex, EngineError, math,
     state::{
         AccountHeader, CashEventKind, Exchange, Key, Ledger,
         exchange::{EXCHANGE_DISCRIMINATOR, EXCHANGE_SIZE},
-        ledger::LedgerIdentity,
+        ledger::{LedgerIdentity, Policy},
     },
 };
 
 const EXCHANGE_SPACE: u32 = 8192;
 const _: () = assert!(math::to_usize(EXCHANGE_SPACE) == EXCHANGE_SIZE);
 
-/// Arguments, 16 bytes.
+/// Arguments, 40 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct CreateExchange {
@@ -50,14 +44,16 @@ pub struct CreateExchange {
     /// Records in the ledger's event ring; a power of two.
     pub events_capacity: u32,
     pad: u32,
+    /// What may leave the vault, what the pool gets.
+    pub policy: Policy,
 }
 
-const _: () = assert!(size_of::<CreateExchange>() == 16);
+const _: () = assert!(size_of::<CreateExchange>() == 40);
 
 impl CreateExchange {
     /// Arguments for this exchange.
-    pub const fn new(id: u64, events_capacity: u32) -> Self {
-        Self { id, events_capacity, pad: 0 }
+    pub const fn new(id: u64, events_capacity: u32, policy: Policy) -> Self {
+        Self { id, events_capacity, pad: 0, policy }
     }
 }
 
@@ -87,17 +83,18 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
         mint: key_of(mint.address()),
         mint_decimals: token::mint_decimals(mint)?,
         vault_bump,
+        policy: arguments.policy,
     };
     check_vault(vault, &identity.mint, &key_of(authority.address()))?;
+    identity.policy.check().map_err(engine)?;
     {
         let mut bytes = own_mut(ledger, context.program_id)?;
         let mut ledger = Ledger::create(&mut bytes, &identity, arguments.events_capacity).map_err(engine)?;
         ledger.record_amount(now()?, CellIndex::NIL, CashEventKind::ExchangeCreated, 0).map_err(engine)?;
     }
-    create_account(context, &arguments, bump)?;
-    let [_, exchange, ..] = context.accounts else {
-        return Err(Refusal::AccountsCount.into());
-    };
+    let seed_bump = [bump];
+    let seeds = [Seed::from(pda::EXCHANGE_SEED), Seed::from(id.as_slice()), Seed::from(seed_bump.as_slice())];
+    pda::create(admin, exchange, EXCHANGE_SPACE, &seeds, context.program_id)?;
     let mut bytes = own_mut(exchange, context.program_id)?;
     let exchange: &mut Exchange =
         bytemuck::try_from_bytes_mut(&mut bytes).map_err(|_| engine(EngineError::AccountSize))?;
@@ -121,24 +118,4 @@ fn check_vault(vault: &AccountView, mint: &Key, authority: &Key) -> Result<(), P
         return Err(Refusal::VaultNotExclusive.into());
     }
     Ok(())
-}
-
-/// Creates the exchange account, also at an address somebody has sent lamports to: `CreateAccount` would refuse that.
-fn create_account(context: &mut Context<'_>, arguments: &CreateExchange, bump: u8) -> ProgramResult {
-    let [admin, exchange, ..] = context.accounts else {
-        return Err(Refusal::AccountsCount.into());
-    };
-    if exchange.data_len() > 0 {
-        return Err(engine(EngineError::AccountNotBlank));
-    }
-    let missing = Rent::get()?.try_minimum_balance(EXCHANGE_SIZE)?.saturating_sub(exchange.lamports());
-    if missing > 0 {
-        Transfer { from: admin, to: exchange, lamports: missing }.invoke()?;
-    }
-    let id = arguments.id.to_le_bytes();
-    let bump = [bump];
-    let seeds = [Seed::from(pda::EXCHANGE_SEED), Seed::from(id.as_slice()), Seed::from(bump.as_slice())];
-    let signer = [Signer::from(&seeds)];
-    Allocate { account: exchange, space: u64::from(EXCHANGE_SPACE) }.invoke_signed(&signer)?;
-    Assign { account: exchange, owner: context.program_id }.invoke_signed(&signer)
 }

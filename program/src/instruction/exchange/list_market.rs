@@ -8,7 +8,7 @@
 //! 2. `[writable]` ledger
 //! 3. `[signer, writable]` market, blank: its key signs, or anybody could take a waiting account for an exchange of theirs
 //!
-//! Arguments: [`ListingParameters`], 632 bytes.
+//! Arguments: [`ListingParameters`], 704 bytes.
 //!
 //! Fails with `FieldInvalid` unless padding, unused tiers and unused sources are zero, with `NotAuthorized`,
 //! `WrongLedger`, `MarketsFull`, `CapacityInvalid`, `AccountNotBlank`, the listing errors and the account errors.
@@ -43,12 +43,13 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let mut ledger = own_mut(ledger, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
     let mut market = own_mut(market, context.program_id)?;
-    let index = listing::list(&mut ledger, market_key, &parameters).map_err(engine)?;
+    let now = now()?;
+    let index = listing::list(&mut ledger, now, market_key, &parameters).map_err(engine)?;
     exchange.set_sources(index, parameters.sources()).map_err(engine)?;
     Market::create(&mut market, ledger_key, index, parameters.side_capacity, parameters.events_capacity)
         .map_err(engine)?;
     let mut event = CashEvent::new(CashEventKind::MarketListed);
     event.market = index;
     event.amount = i64::from(index.get());
-    ledger.record(now()?, CellIndex::NIL, event).map_err(engine)
+    ledger.record(now, CellIndex::NIL, event).map_err(engine)
 }

@@ -1,9 +1,12 @@
-//! Creating and extending an exchange.
+//! Creating, extending and changing an exchange.
 
+pub mod close_market;
 pub mod collect_fees;
 pub mod create_exchange;
 pub mod grow_ledger;
 pub mod list_market;
+pub mod set_margin;
+pub mod set_market_status;
 
 use crate::error::Refusal;
 use pinocchio::{AccountView, Address, error::ProgramError};

@@ -1,4 +1,4 @@
-//! `CloseTrader`: closes an account without cash, size or orders and frees its cells.
+//! `CloseTrader`: closes an account without cash, size, orders or a waiting withdrawal and frees its cells.
 //!
 //! Accounts
 //! 0. `[signer]` owner

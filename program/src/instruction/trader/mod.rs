@@ -3,12 +3,14 @@
 pub mod close_trader;
 pub mod deposit;
 pub mod open_trader;
+pub mod process_withdraw_queue;
+pub mod transfer_cash;
 pub mod withdraw;
 
 use bytemuck::{Pod, Zeroable};
 use quantdesk_engine::{Generation, QuoteAtoms};
 
-/// Arguments of `Deposit` and `Withdraw`, 16 bytes.
+/// Arguments of `Deposit`, `Withdraw`, `StakePool` and `FundPool`, 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct MoveCash {
@@ -27,7 +29,8 @@ impl MoveCash {
         Self { generation, pad: 0, atoms }
     }
 
-    const fn is_padded(&self) -> bool {
+    /// Whether its padding is zero.
+    pub const fn is_padded(&self) -> bool {
         self.pad == 0
     }
 }

@@ -1,4 +1,5 @@
-//! `Withdraw`: takes free collateral out to a token account of the trader's owner.
+//! `Withdraw`: takes free collateral out to a token account of the trader's owner. It leaves the trader's cash at once; the
+//! tokens move now if the outflow limiter lets them out and nobody waits, else by `ProcessWithdrawQueue`.
 //!
 //! Accounts
 //! 0. `[signer]` owner
@@ -8,18 +9,21 @@
 //! 4. `[]` vault authority
 //! 5. `[]` SPL Token program
 //!
-//! Fails with `AmountZero`, `WithdrawExceedsAvailable`, `PriceNotValidForAction`, `WrongTokenOwner`, `WrongAddress`,
-//! and as `Deposit`.
+//! Fails with `AmountZero`, `AccountBankrupt`, `WithdrawExceedsAvailable`, `PriceNotValidForAction`, `WithdrawalWaiting`,
+//! `LedgerFull`, `WrongTokenOwner`, `WrongAddress`, and as `Deposit`.
 
 use super::MoveCash;
 use crate::{
-    account::{own_mut, signer},
+    account::{key_of, own_mut, signer},
     error::{Refusal, engine},
     instruction::{Context, expect, now, owned_trader},
     token,
 };
 use pinocchio::ProgramResult;
-use quantdesk_engine::{account, state::Ledger};
+use quantdesk_engine::{
+    account::{self, Withdrawal},
+    state::Ledger,
+};
 
 /// Runs the instruction.
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
@@ -37,7 +41,11 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     if !receiver.owner.matches(owner.as_array()) {
         return Err(Refusal::WrongTokenOwner.into());
     }
-    account::withdraw(&mut ledger, now()?, trader, arguments.atoms).map_err(engine)?;
+    let target_key = key_of(target.address());
+    let done = account::withdraw(&mut ledger, now()?, trader, arguments.atoms, &target_key).map_err(engine)?;
+    if done == Withdrawal::Queued {
+        return Ok(());
+    }
     token::withdraw(&token::Payout {
         vault,
         target,
