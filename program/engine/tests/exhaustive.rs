@@ -16,7 +16,11 @@ use quantdesk_engine::{
     risk::{listing::ListingParameters, price::SourcePrice},
 };
 use std::collections::BTreeMap;
-use support::{listing, random::setting, world::order};
+use support::{
+    listing,
+    random::setting,
+    world::{GENEROUS, order},
+};
 
 /// Two sub-accounts of one owner, and a stranger.
 const MAIN: usize = 0;
@@ -80,7 +84,7 @@ fn price(ticks: i128) -> Letter {
 
 /// The three traders with this much cash each, and a mark of 100.
 fn start(listing: ListingParameters, cash: u64) -> Pair {
-    let mut pair = Pair::new(&[listing], 8);
+    let mut pair = Pair::new(&[listing], 8, GENEROUS);
     let mut ops = vec![price_op(&pair, 100)];
     ops.extend([(1, 0), (1, 1), (2, 0)].map(|(owner, sub_account)| Op::Open { owner, sub_account }));
     ops.extend([MAIN, SUB, STRANGER].map(|trader| Op::Deposit { trader, atoms: cash }));
@@ -262,7 +266,7 @@ fn margin_holds_while_the_mark_moves_and_money_leaves() {
     let mut listing = listing::usual();
     (listing.position_max, listing.lots_max) = (Lots::new(3), Lots::new(3));
     listing.open_interest_max = Lots::new(2);
-    let mut alphabet = vec![price(90), price(100), price(106), cancel_all(MAIN)];
+    let mut alphabet = vec![price(90), price(100), price(106), pass(5), cancel_all(MAIN)];
     for side in [BID, ASK] {
         alphabet.push(limit(MAIN, side, if side == BID { 101 } else { 99 }, 1));
         alphabet.push(limit(MAIN, side, 100, 2));
@@ -283,4 +287,100 @@ fn margin_holds_while_the_mark_moves_and_money_leaves() {
     let names =
         ["BelowInitialMargin", "OpenInterestTooLarge", "PositionTooLarge", "WithdrawExceedsAvailable", "Filled"];
     expect(&happened, &names);
+}
+
+/// One more stranger.
+const OTHER: usize = 3;
+
+/// The main account is long ten lots at 100 against two strangers, on little cash, and the mark has come down to this;
+/// there is a little in the pool.
+fn falling(mark: i128, pool: u64) -> Pair {
+    let mut pair = Pair::new(&[listing::usual()], 12, GENEROUS);
+    let mut ops = vec![price_op(&pair, 100)];
+    ops.extend([(1, 0), (1, 1), (2, 0), (3, 0)].map(|(owner, sub_account)| Op::Open { owner, sub_account }));
+    let cash = [(MAIN, 60_000), (SUB, 100_000), (STRANGER, 100_000), (OTHER, 400_000)];
+    ops.extend(cash.map(|(trader, atoms)| Op::Deposit { trader, atoms }));
+    ops.push(Op::Fund { trader: OTHER, atoms: pool });
+    let orders = [(STRANGER, ASK, 100, 6), (OTHER, ASK, 100, 4), (MAIN, BID, 100, 10)];
+    ops.extend(orders.map(|(trader, side, price, lots)| {
+        let order = order(side, OrderKind::Limit, price, lots);
+        Op::Place { trader: Some(trader), market: 0, order }
+    }));
+    for op in ops {
+        assert!(!matches!(pair.apply(&op).unwrap(), Did::Refused(_)), "{op:?}");
+    }
+    while pair.model.markets[0].mark > mark {
+        pair.apply(&Op::Pass { seconds: 5 }).unwrap();
+        pair.apply(&price_op(&pair, mark)).unwrap();
+    }
+    pair
+}
+
+/// The letter as long as the main account is there.
+fn while_open(letter: Letter) -> Letter {
+    Box::new(move |pair| match pair.model.traders[MAIN] {
+        Some(_) => letter(pair),
+        None => Op::Pass { seconds: 0 },
+    })
+}
+
+fn rungs() -> Vec<Letter> {
+    let (target, market) = (MAIN, 0);
+    let constant = |op: Op| -> Letter { Box::new(move |_| op.clone()) };
+    let liquidate = |keeper, steps| Op::Liquidate { keeper: Some(keeper), target, market, steps };
+    let take_over = |by, lots| Op::TakeOver { by: Some(by), target, market, lots };
+    let deleverage = |steps| Op::Deleverage { target, market, steps };
+    [
+        liquidate(STRANGER, 255),
+        liquidate(SUB, 1),
+        take_over(OTHER, 2),
+        take_over(SUB, 2),
+        Op::Absorb { target, market },
+        deleverage(1),
+        deleverage(33),
+        deleverage(200),
+        Op::CancelForRisk { target, market, limit: 1 },
+    ]
+    .map(constant)
+    .into()
+}
+
+/// An account below two thirds of its maintenance margin: every rung that is open for it, in every order, with its
+/// owner, a helper and the market getting in between.
+#[test]
+fn every_way_down_the_ladder_of_an_account_that_is_failing() {
+    let mut alphabet = rungs();
+    alphabet.extend([pass(5), price(93), price(97)]);
+    alphabet.push(limit(OTHER, BID, 95, 4));
+    alphabet.push(limit(STRANGER, BID, 94, 3));
+    alphabet.push(limit(SUB, BID, 90, 3));
+    alphabet.push(reducing(MAIN, ASK, OrderKind::Limit, 94, 5));
+    alphabet.push(limit(MAIN, ASK, 96, 2));
+    alphabet.push(Box::new(|_| Op::Deposit { trader: MAIN, atoms: 8_000 }));
+    let happened = Scope::explore(alphabet, 4, &falling(95, 1));
+    let names =
+        ["Liquidated", "TakenOver", "AccountHealthy", "NoLiquidity", "SelfTakeOver", "BelowInitialMargin", "Filled"];
+    expect(&happened, &names);
+}
+
+/// An account without equity: absorbed, deleveraged in steps of every size, resolved, while everybody trades, pays in,
+/// leaves.
+#[test]
+fn every_way_out_of_a_bankruptcy() {
+    for pool in [5_000, 50_000] {
+        let mut alphabet = rungs();
+        alphabet.extend([pass(5), price(94), price(90), cancel_all(STRANGER)]);
+        alphabet.push(limit(OTHER, BID, 93, 4));
+        alphabet.push(reducing(MAIN, ASK, OrderKind::ImmediateOrCancel, 92, 10));
+        alphabet.push(Box::new(|_| Op::Deposit { trader: MAIN, atoms: 30_000 }));
+        alphabet.push(Box::new(|_| Op::Close { trader: MAIN }));
+        alphabet.push(Box::new(|pair| {
+            let atoms = pair.model.withdrawable(STRANGER).0 as u64;
+            Op::Withdraw { trader: STRANGER, atoms: atoms.max(1) }
+        }));
+        let alphabet = alphabet.into_iter().map(while_open).collect();
+        let happened = Scope::explore(alphabet, 4, &falling(93, pool));
+        expect(&happened, &["DeleverageStarted", "Deleveraged", "DeleverageFinished", "DeleverageRunning", "NoEquity"]);
+        expect(&happened, &["TraderNotEmpty", "Filled", "NothingToAbsorb"]);
+    }
 }

@@ -4,11 +4,19 @@
 mod support;
 
 use quantdesk_engine::{
-    CellIndex, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PositionLots, QuoteAtoms, Sequence, Side, Ticks,
+    CellIndex, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PositionLots, Ppm, QuoteAtoms, Sequence, Side,
+    Ticks, UnixSeconds,
+    account::Withdrawal,
     book::{NewOrder, OrderKind},
-    state::{Cell, Ledger, LedgerHeader, Market, MarketHeader, PositionCell, TraderCell},
+    state::{
+        Cell, Ledger, LedgerHeader, Market, MarketHeader, MarketRow, PositionCell, TraderCell, WithdrawalCell,
+        ledger::Policy, market::Deleverage,
+    },
 };
-use support::{World, listing, world::order};
+use support::{
+    World, listing,
+    world::{GENEROUS, order},
+};
 
 /// Where the arrays of the market's account lie: 6 entries a side, 12 nodes.
 const ENTRY: usize = 16;
@@ -16,6 +24,8 @@ const NODE: usize = 64;
 const BIDS: usize = size_of::<MarketHeader>();
 const ASKS: usize = BIDS + 6 * ENTRY;
 const NODES: usize = ASKS + 6 * ENTRY;
+/// The mark of a bankrupt account in its cell.
+const BANKRUPT: usize = 86;
 
 /// Two traders with positions against each other and three orders each; a third with cash; a released cell and node.
 fn busy() -> World {
@@ -100,13 +110,14 @@ fn inv_m1_a_missing_or_extra_atom_anywhere_is_found() {
     assert_eq!(position_damage(|position| position.quote = bytemuck::cast(1i64)), sum);
     for bucket in [
         |header: &mut LedgerHeader| header.pool = bytemuck::cast(1i64),
-        |header: &mut LedgerHeader| header.residue = bytemuck::cast(-1i64),
         |header: &mut LedgerHeader| header.withdraw_queue = bytemuck::cast(1i64),
         |header: &mut LedgerHeader| header.total = bytemuck::cast(header.total.get().get() - 1),
         |header: &mut LedgerHeader| header.fees = bytemuck::cast(header.fees.get().get() + 1),
     ] {
         assert_eq!(header_damage(bucket), sum);
     }
+    assert_eq!(ledger_damage(|ledger| ledger.rows[0].funding_pot = bytemuck::cast(1i64)), sum);
+    assert_eq!(ledger_damage(|ledger| ledger.rows[31].settlement_pot = bytemuck::cast(-1i64)), sum);
     let mut world = busy();
     world.vault -= 1;
     assert_eq!(found(&world), ("M1", "vault holds at least the total"));
@@ -121,6 +132,99 @@ fn inv_m5_negative_fees_are_found() {
         (header.fees, header.pool) = (bytemuck::cast(-1i64), bytemuck::cast(fees + 1));
     };
     assert_eq!(header_damage(damage), ("M5", "fees are never negative"));
+}
+
+#[test]
+fn inv_m6_a_negative_pool_and_shares_of_nothing_are_found() {
+    let damage = |header: &mut LedgerHeader| {
+        let fees = header.fees.get().get();
+        (header.pool, header.fees) = (bytemuck::cast(-1i64), bytemuck::cast(fees + 1));
+    };
+    assert_eq!(header_damage(damage), ("M6", "the pool is never negative"));
+    assert_eq!(header_damage(|header| header.pool_shares = 1), ("M6", "an empty pool has no shares"));
+}
+
+/// The busy world, in which the first two traders' withdrawals wait.
+fn queued() -> World {
+    let mut world = busy();
+    let (rate, floor) = (Ppm::new(1_000), QuoteAtoms::ZERO);
+    world.set_policy(Policy { outflow_rate: rate, outflow_floor: floor, ..GENEROUS });
+    for trader in [0, 1] {
+        let waits = world.withdraw_or_queue(CellIndex::new(trader), 1_000_000);
+        assert_eq!(waits, Ok(Withdrawal::Queued));
+        world.pass(10);
+    }
+    assert_eq!(world.check(), Ok(()));
+    world
+}
+
+fn queue_damage(damage: impl FnOnce(&mut Ledger<'_>, CellIndex, CellIndex)) -> (&'static str, &'static str) {
+    let mut world = queued();
+    let done = world.ledger(|ledger, _| {
+        let (first, last) = (ledger.header.queue_first, ledger.header.queue_last);
+        damage(ledger, first, last);
+        Ok(())
+    });
+    done.unwrap();
+    found(&world)
+}
+
+fn waiting<'a>(ledger: &'a mut Ledger<'_>, cell: CellIndex) -> &'a mut WithdrawalCell {
+    ledger.cells[cell.as_usize()].withdrawal_mut().unwrap()
+}
+
+#[test]
+fn inv_e2_a_queue_that_is_no_list_is_found() {
+    let length = ("E2", "the queue is as long as it says");
+    assert_eq!(queue_damage(|ledger, _, _| ledger.header.queue_len = 3), length);
+    assert_eq!(queue_damage(|ledger, _, _| ledger.header.queue_first = CellIndex::NIL), length);
+    assert_eq!(queue_damage(|ledger, first, _| waiting(ledger, first).next = CellIndex::NIL), length);
+    let end = ("E2", "the queue ends where it says");
+    assert_eq!(queue_damage(|ledger, _, _| ledger.header.queue_len = 1), end);
+    assert_eq!(queue_damage(|ledger, first, _| ledger.header.queue_last = first), end);
+    assert_eq!(queue_damage(|ledger, _, _| ledger.header.queue_last = CellIndex::NIL), end);
+    assert_eq!(queue_damage(|ledger, first, last| waiting(ledger, last).next = first), end);
+    assert_eq!(header_damage(|header| header.queue_first = CellIndex::new(0)), end);
+    assert_eq!(header_damage(|header| header.queue_last = CellIndex::new(0)), end);
+    let order = ("E2", "withdrawals wait in the order of asking");
+    assert_eq!(queue_damage(|ledger, _, last| waiting(ledger, last).requested_at = UnixSeconds::ZERO), order);
+}
+
+#[test]
+fn inv_e2_withdrawals_that_are_not_their_traders_are_found() {
+    let names = ("E2", "a withdrawal and its trader name each other");
+    let forget = |ledger: &mut Ledger<'_>, _, _| ledger.cells[0].trader_mut().unwrap().withdrawal = CellIndex::NIL;
+    assert_eq!(queue_damage(forget), names);
+    assert_eq!(queue_damage(|ledger, first, _| waiting(ledger, first).trader = CellIndex::new(1)), names);
+    let claimed = ("E2", "every trader's withdrawal is in the queue");
+    let claim = |ledger: &mut Ledger<'_>, first, _| {
+        let idle = ledger.cells.iter_mut().filter_map(Cell::trader_mut).last().unwrap();
+        assert!(idle.withdrawal.is_nil());
+        idle.withdrawal = first;
+    };
+    assert_eq!(queue_damage(claim), claimed);
+    let stray = |ledger: &mut Ledger<'_>, _, last: CellIndex| {
+        let index = ledger.header.cells.allocate(ledger.cells).unwrap().unwrap();
+        ledger.cells[index as usize] = ledger.cells[last.as_usize()];
+    };
+    assert_eq!(queue_damage(stray), ("E2", "every withdrawal is in the queue"));
+    let unknown = |ledger: &mut Ledger<'_>, first: CellIndex, _| {
+        bytemuck::bytes_of_mut(&mut ledger.cells[first.as_usize()])[0] = 9;
+    };
+    assert_eq!(queue_damage(unknown), ("B4", "every cell in use is of a known kind"));
+}
+
+#[test]
+fn inv_e2_amounts_that_are_not_in_the_bucket_are_found() {
+    let none = ("E2", "a waiting withdrawal is for something");
+    assert_eq!(queue_damage(|ledger, first, _| waiting(ledger, first).atoms = QuoteAtoms::ZERO), none);
+    let sum = ("E2", "the queue holds what withdrawals wait for");
+    assert_eq!(queue_damage(|ledger, first, _| waiting(ledger, first).atoms = QuoteAtoms::new(1_000_001)), sum);
+    let moved = |header: &mut LedgerHeader| {
+        let fees = header.fees.get().get();
+        (header.withdraw_queue, header.fees) = (bytemuck::cast(1i64), bytemuck::cast(fees - 1));
+    };
+    assert_eq!(header_damage(moved), sum);
 }
 
 #[test]
@@ -260,4 +364,133 @@ fn a_missing_market_account_is_found() {
     let world = busy();
     let check = quantdesk_engine::invariant::check_all(&world.view(), &[], world.vault);
     assert_eq!(check.map_err(|violation| violation.id), Err("S1"));
+}
+
+#[test]
+fn inv_m1b_a_worth_that_no_bucket_has_is_found() {
+    let worth = ("M1b", "what everybody is worth at mark is the total");
+    let world = busy();
+    let mut view_header = *world.view().header;
+    view_header.pool = bytemuck::cast(1i64);
+    let view = quantdesk_engine::state::LedgerView { header: &view_header, ..world.view() };
+    let check = quantdesk_engine::invariant::solvency(&view).map_err(|violation| (violation.id, violation.rule));
+    assert_eq!(check, Err(worth));
+}
+
+#[test]
+fn inv_f2_a_board_that_contradicts_itself_is_found() {
+    let damage = |damage: fn(&mut MarketRow)| ledger_damage(|ledger| damage(&mut ledger.rows[0]));
+    let prudent = ("F2", "the prudent prices are the lowest and the highest");
+    assert_eq!(damage(|row| row.low = Ticks::new(99)), prudent);
+    assert_eq!(damage(|row| row.high = Ticks::new(101)), prudent);
+    assert_eq!(damage(|row| row.stable = Ticks::new(101)), prudent);
+    assert_eq!(damage(|row| row.index_price = Ticks::new(99)), prudent);
+    let range = ("F2", "a market has all prices, in range, or none");
+    assert_eq!(damage(|row| (row.stable, row.low) = (Ticks::ZERO, Ticks::ZERO)), range);
+    assert_eq!(damage(|row| (row.stable, row.high) = (Ticks::new(1_001), Ticks::new(1_001))), range);
+    let scaled = ("F2", "initial margin is scaled within its bounds");
+    assert_eq!(damage(|row| row.margin_scale = Ppm::new(999_999)), scaled);
+    assert_eq!(damage(|row| row.margin_scale = Ppm::new(2_000_001)), scaled);
+    let ramped = ("F2", "maintenance margin is on its way up");
+    assert_eq!(damage(|row| row.maintenance_now = Ppm::ZERO), ramped);
+    assert_eq!(damage(|row| row.maintenance_now = Ppm::new(500_001)), ramped);
+}
+
+#[test]
+fn inv_f3_a_hole_in_the_funding_pot_is_found() {
+    let hole = ("F3", "funding paid and due covers funding owed");
+    let taken = |ledger: &mut Ledger<'_>| {
+        let fees = ledger.header.fees.get().get();
+        (ledger.rows[0].funding_pot, ledger.header.fees) = (bytemuck::cast(-1i64), bytemuck::cast(fees + 1));
+    };
+    assert_eq!(ledger_damage(taken), hole);
+    // One of two positions has been settled, and what it was paid came from nowhere.
+    let settled = |ledger: &mut Ledger<'_>| {
+        let index = FundingIndex::new(if first_position(ledger).base.get() > 0 { 1 << 30 } else { -(1 << 30) });
+        ledger.rows[0].funding_index = index;
+        first_position(ledger).funding_index = index;
+    };
+    assert_eq!(ledger_damage(settled), hole);
+    let remainder = ("F3", "the remainder is one of a division by a day");
+    assert_eq!(ledger_damage(|ledger| ledger.rows[0].funding_remainder = -1), remainder);
+    assert_eq!(ledger_damage(|ledger| ledger.rows[0].funding_remainder = 86_400), remainder);
+}
+
+#[test]
+fn inv_r4_bankrupts_that_are_not_counted_and_atoms_of_the_pool_elsewhere_are_found() {
+    let counted = ("R4", "the ledger counts bankrupt accounts");
+    assert_eq!(header_damage(|header| header.bankrupts = 1), counted);
+    let marked = |trader: &mut TraderCell| bytemuck::bytes_of_mut(trader)[BANKRUPT] = 1;
+    assert_eq!(trader_damage(marked), counted);
+    let holds = ("R4", "only a bankrupt account holds atoms of the pool");
+    assert_eq!(trader_damage(|trader| trader.absorbed = QuoteAtoms::new(1)), holds);
+}
+
+/// The busy world with the first trader's position half deleveraged.
+fn deleveraging() -> World {
+    let mut world = busy();
+    let target = CellIndex::new(0);
+    let broke = world.ledger(|ledger, _| {
+        let target = ledger.trader_mut(target)?;
+        let atoms = target.cash.get().get() + 1_000_000;
+        target.cash = bytemuck::cast(-1_000_000i64);
+        ledger.header.total = bytemuck::cast(ledger.header.total.get().get() - atoms);
+        Ok(())
+    });
+    broke.unwrap();
+    world.set_price(0, 100);
+    assert_eq!(world.trading(0, |trading| trading.deleverage(target, 0)), Ok(false));
+    while world.market(0).header.deleverage.opposite.is_zero() {
+        assert_eq!(world.trading(0, |trading| trading.deleverage(target, 1)), Ok(false));
+    }
+    assert_eq!(world.check(), Ok(()));
+    world
+}
+
+fn deleverage_damage(damage: impl FnOnce(&mut Deleverage)) -> (&'static str, &'static str) {
+    let mut world = deleveraging();
+    let done = world.trading(0, |trading| {
+        damage(&mut trading.market.header.deleverage);
+        Ok(())
+    });
+    done.unwrap();
+    found(&world)
+}
+
+#[test]
+fn inv_r5_a_deleveraging_that_contradicts_itself_is_found() {
+    let one = |lots: Lots| Lots::new(lots.get() + 1);
+    let bounds = ("R5", "a deleveraging stays within what it counted");
+    assert_eq!(deleverage_damage(|state| state.closed = one(state.lots)), bounds);
+    assert_eq!(deleverage_damage(|state| state.profitable = one(state.opposite)), bounds);
+    assert_eq!(deleverage_damage(|state| state.profitable_passed = one(state.profitable)), bounds);
+    assert_eq!(deleverage_damage(|state| state.others_passed = one(state.opposite)), bounds);
+    assert_eq!(deleverage_damage(|state| bytemuck::bytes_of_mut(state)[0] = 3), bounds);
+    assert_eq!(deleverage_damage(|state| state.closed = Lots::new(1)), ("R5", "only who was passed has closed"));
+    let bankrupt = ("R5", "a bankrupt account is deleveraged");
+    assert_eq!(deleverage_damage(|state| state.trader = CellIndex::new(1)), bankrupt);
+    let holds = ("R5", "the position holds what is still to be closed");
+    assert_eq!(deleverage_damage(|state| state.lots = one(state.lots)), holds);
+    assert_eq!(deleverage_damage(|state| bytemuck::bytes_of_mut(state)[1] ^= 1), holds);
+    let left = ("R5", "nothing is left of a deleveraging that is over");
+    assert_eq!(deleverage_damage(|state| bytemuck::bytes_of_mut(state)[0] = 0), left);
+    assert_eq!(view_damage(|market| market.header.deleverage.price = Ticks::new(1)), left);
+}
+
+#[test]
+fn inv_r8_a_position_without_a_requirement_is_found() {
+    let none = |ledger: &mut Ledger<'_>| {
+        let row = &mut ledger.rows[0];
+        let price = Ticks::ZERO;
+        (row.index_price, row.mark, row.stable, row.low, row.high) = (price, price, price, price, price);
+    };
+    assert_eq!(ledger_damage(none), ("none", "nothing found"), "a market without a price asks for nothing");
+    // Tiers are private; so are their bytes, but not their place: the first tier's rate becomes nothing.
+    let free = |ledger: &mut Ledger<'_>| {
+        let row = bytemuck::bytes_of_mut(&mut ledger.rows[0]);
+        let rate = 50_000u32.to_le_bytes();
+        let at = row.windows(4).position(|bytes| bytes == rate).unwrap();
+        row[at..at + 4].fill(0);
+    };
+    assert_eq!(ledger_damage(free), ("R8", "initial ≥ maintenance > 0"));
 }

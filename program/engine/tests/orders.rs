@@ -6,6 +6,7 @@ mod support;
 use quantdesk_engine::{
     CellIndex, EngineError, Lots, NodeIndex, QuoteAtoms, Sequence, Side, Ticks, UnixSeconds,
     book::{NewOrder, ORDERS_PER_POSITION_MAX, OrderKind, Placed, SelfTrade, Sides},
+    money::{self, Balance},
     risk::margin,
     state::{TradeEventKind, cell::CELL_SIZE},
 };
@@ -48,7 +49,7 @@ fn open_positions(world: &mut World, long: CellIndex, short: CellIndex, lots: u6
 
 fn equity(world: &World, trader: CellIndex) -> i64 {
     let view = world.view();
-    margin::maintenance(&view, view.trader(trader).unwrap()).unwrap().equity.get()
+    margin::maintenance(&view, view.trader(trader).unwrap(), world.now.unix_seconds).unwrap().equity.get()
 }
 
 fn excess(world: &World, trader: CellIndex) -> i64 {
@@ -580,4 +581,84 @@ fn a_fill_at_zero_fees_and_a_full_ledger_are_nothing_special() {
     assert_eq!(world.open(3, 0), Err(EngineError::LedgerFull));
     assert_eq!(world.market(0).header.last_trade_price, Ticks::new(100));
     assert_eq!(CELL_SIZE, 128);
+}
+
+/// A long account at 100 with hardly any cash, its owner's friend on the other side, and a stranger's deposit; the mark
+/// falls to where the account owes 140,000 atoms.
+fn indebted() -> (World, CellIndex, CellIndex) {
+    let mut world = world();
+    let (long, friend) = (world.funded(1, 60_000), world.funded(2, 1_000_000));
+    world.funded(3, 500_000);
+    open_positions(&mut world, long, friend, 10);
+    world.set_price(0, 80);
+    assert!(equity(&world, long) < -139_000);
+    (world, long, friend)
+}
+
+/// What the friend has won is what the account has lost: whatever they do, the vault can pay everybody.
+fn is_covered(world: &World) {
+    let view = world.view();
+    let debts: i64 = view.traders().map(|(_, trader)| trader.cash.get().get().min(0)).sum();
+    assert_eq!(debts, 0, "nobody without size owes anything");
+}
+
+#[test]
+fn attack_a_friend_cannot_take_a_position_off_an_account_in_debt() {
+    for lots in [1, 9, 10] {
+        let (mut world, long, friend) = indebted();
+        assert_eq!(world.place(0, long, &reducing(ASK, 80, lots)), Err(EngineError::BelowInitialMargin));
+        place(&mut world, friend, &limit(BID, 80, lots));
+        assert_eq!(world.place(0, long, &reducing(ASK, 80, lots)), Err(EngineError::BelowInitialMargin));
+        assert_eq!(world.trading(0, |trading| trading.deleverage(long, 60_000)), Ok(true));
+        assert_eq!((world.base(0, long), world.base(0, friend)), (0, 0), "it is closed against who won");
+        is_covered(&world);
+    }
+}
+
+/// An order that rested before the account was in debt, by funding or by losses elsewhere, is no way out either.
+#[test]
+fn attack_an_order_that_rests_already_does_not_take_a_position_off_an_account_in_debt() {
+    for lots in [1, 10] {
+        let mut world = world();
+        let (long, friend) = (world.funded(1, 60_000), world.funded(2, 1_000_000));
+        open_positions(&mut world, long, friend, 10);
+        world.set_price(0, 94);
+        assert_eq!(equity(&world, long), 150);
+        place(&mut world, long, &reducing(ASK, 94, lots));
+        let lost = world.ledger(|ledger, _| {
+            let (atoms, mut way) = (QuoteAtoms::new(1_000), Balance::ZERO);
+            money::post(&mut ledger.trader_mut(long)?.cash, &mut way, atoms)?;
+            money::post(&mut way, &mut ledger.trader_mut(friend)?.cash, atoms)
+        });
+        assert_eq!(lost, Ok(()));
+        assert_eq!(place(&mut world, friend, &taking(BID, 94, lots)).filled, Lots::ZERO);
+        assert_eq!(book(&world, ASK), [], "the order went");
+        assert_eq!((world.base(0, long), equity(&world, long)), (10, -850));
+        assert_eq!(world.trading(0, |trading| trading.deleverage(long, 60_000)), Ok(true));
+        is_covered(&world);
+    }
+}
+
+/// A deleveraging once was under way until a step found nothing left to do. Meanwhile the account, without size, could be
+/// resolved and closed, and the market stood still for ever.
+#[test]
+fn regression_a_deleveraging_is_over_with_its_last_lot() {
+    let (mut world, long, friend) = indebted();
+    let end = u16::try_from(world.view().header.cells.high_water()).unwrap();
+    assert_eq!(world.trading(0, |trading| trading.deleverage(long, end)), Ok(false), "everybody is counted");
+    let mut steps = 0;
+    while world.trading(0, |trading| trading.deleverage(long, 1)) == Ok(false) {
+        assert_ne!(world.base(0, long), 0, "while it goes on there is something to close");
+        assert_eq!(world.check(), Ok(()));
+        steps += 1;
+    }
+    assert!(steps > 0);
+    assert_eq!((world.base(0, long), world.base(0, friend)), (0, 0));
+    assert!(!world.market(0).header.deleverage.is_running() && !world.trader(long).is_bankrupt());
+    let left = world.cash(long).unsigned_abs();
+    if left > 0 {
+        world.withdraw(long, left).unwrap();
+    }
+    assert_eq!(world.close(long), Ok(()));
+    place(&mut world, friend, &limit(BID, 79, 1));
 }

@@ -1,9 +1,9 @@
 //! Model and account bytes, side by side.
 
-use super::{Event, Market, Model, Order, Position, Trader};
+use super::{Event, Market, Model, Order, Position, Trader, outflow::Waiting};
 use crate::support::{World, world::key};
 use quantdesk_engine::{
-    CellIndex, Side,
+    CellIndex, Side, outflow,
     slab::ring,
     state::{LedgerView, MarketView, OrderNode, PositionCell, TradeEvent},
 };
@@ -18,12 +18,14 @@ pub fn equal(model: &Model, world: &World, traded: Option<usize>) -> Result<(), 
     let view = world.view();
     header(model, &view)?;
     cash_trail(model, &view)?;
+    queue(model, &view)?;
     for (id, trader) in model.live() {
         account(model, &view, id, trader).map_err(|text| format!("trader {id}: {text}"))?;
     }
     for (index, market) in model.markets.iter().enumerate() {
         let book = world.market(index);
         row(model, &view, index)?;
+        deleverage(model, &book, market)?;
         same("orders placed", book.header.orders_placed.get(), market.orders_placed)?;
         same("events", book.header.events_written.get(), market.events)?;
         same("last price", i128::from(book.header.last_trade_price.get()), market.last_trade_price)?;
@@ -42,24 +44,67 @@ fn header(model: &Model, view: &LedgerView<'_>) -> Result<(), String> {
     let number = |balance: quantdesk_engine::money::Balance| i128::from(balance.get().get());
     same("total", number(header.total), model.total)?;
     same("fees", number(header.fees), model.fees)?;
-    same("pool", number(header.pool), 0)?;
-    same("queue", number(header.withdraw_queue), 0)?;
-    same("residue", number(header.residue), 0)?;
+    same("pool", number(header.pool), model.pool)?;
+    same("pool shares", i128::from(header.pool_shares), model.pool_shares)?;
+    same("pool epoch", header.pool_epoch, model.pool_epoch)?;
+    same("bankrupts", header.bankrupts as usize, model.bankrupts())?;
+    same("queue", number(header.withdraw_queue), model.queued())?;
+    same("sweep cursor", header.sweep_cursor.get(), model.sweep_cursor)?;
     same("traders", header.traders as usize, model.live().count())?;
     same("generation", header.generation.get(), model.generation)?;
     same("cells in use", header.cells.in_use(), model.cells_in_use())?;
+    same("cells ever used", header.cells.high_water(), model.high_water)?;
     same("capacity", header.cells.capacity(), model.capacity)?;
     same("cash events", header.events_written.get(), model.cash_events)
 }
 
 fn row(model: &Model, view: &LedgerView<'_>, index: usize) -> Result<(), String> {
     let (row, market) = (&view.rows[index], &model.markets[index]);
-    same("mark", i128::from(row.mark.get()), market.mark)?;
-    same("index price", i128::from(row.index_price.get()), market.mark)?;
+    let ticks = |price: quantdesk_engine::Ticks| i128::from(price.get());
+    let board = [row.index_price, row.mark, row.stable, row.low, row.high].map(ticks);
+    let expected = [market.index, market.mark, market.stable, market.low(), market.high()];
+    same("index, mark, stable, low, high", board, expected)?;
+    same("basis", i128::from(row.basis), market.basis)?;
+    same("mark moved", row.mark_at.get(), market.mark_at)?;
+    same("stable moved", row.stable_at.get(), market.stable_at)?;
+    same("lagging", row.is_lagging(), market.lagging)?;
+    same("updated", row.updated_at.get(), market.updated_at)?;
+    same("margin scale", i128::from(row.margin_scale.get()), market.scale)?;
+    same("maintenance", i128::from(row.maintenance_now.get()), market.terms.maintenance)?;
+    same("funding index", i128::from(row.funding_index.get()), market.funding_index)?;
+    same("funding remainder", i128::from(row.funding_remainder), market.funding_remainder)?;
+    same("funding pot", i128::from(row.funding_pot.get().get()), market.funding_pot)?;
     same("publish time", row.publish_time.get(), market.publish_time)?;
     same("source times", row.source_times.map(|time| time.get()), market.source_times)?;
     same("condition", row.condition() as u8, market.condition)?;
     same("open interest", i128::from(row.open_interest.get()), model.open_interest(index))
+}
+
+/// Withdrawals that wait, first to last.
+fn queue(model: &Model, view: &LedgerView<'_>) -> Result<(), String> {
+    let found: Vec<_> = outflow::waiting(view)
+        .map(|(cell, waiting)| {
+            let (trader, atoms) = (waiting.trader.get(), i128::from(waiting.atoms.get()));
+            (cell.get(), trader, atoms, waiting.requested_at.get())
+        })
+        .collect();
+    let trader = |waiting: &Waiting| model.trader(waiting.trader).cell;
+    let expected = model.queue.iter().map(|waiting| (waiting.cell, trader(waiting), waiting.atoms, waiting.since));
+    same("queue", found, expected.collect())
+}
+
+/// What is left of a deleveraging: whose it is, how much is closed, for how much.
+fn deleverage(model: &Model, book: &MarketView<'_>, market: &Market) -> Result<(), String> {
+    let state = &book.header.deleverage;
+    same("deleverage runs", state.is_running(), market.deleverage.is_some())?;
+    same("deleveragings", state.number, market.deleveragings)?;
+    let Some(expected) = &market.deleverage else { return Ok(()) };
+    let number = |lots: quantdesk_engine::Lots| i128::from(lots.get());
+    let found = (state.trader.get(), number(state.lots), i128::from(state.quote.get()), number(state.closed));
+    let target = model.trader(expected.target).cell;
+    same("deleverage", found, (target, expected.lots, expected.quote, expected.closed))?;
+    same("deleverage price", i128::from(state.price.get()), expected.price)?;
+    same("deleverage cursor", state.cursor.get(), expected.cursor)
 }
 
 fn account(model: &Model, view: &LedgerView<'_>, id: usize, trader: &Trader) -> Result<(), String> {
@@ -68,14 +113,18 @@ fn account(model: &Model, view: &LedgerView<'_>, id: usize, trader: &Trader) -> 
     same("sub-account", cell.sub_account, trader.sub_account)?;
     same("generation", cell.generation.get(), trader.generation)?;
     same("cash", i128::from(cell.cash.get().get()), trader.cash)?;
+    same("bankrupt", cell.is_bankrupt(), trader.bankrupt)?;
+    same("absorbed", i128::from(cell.absorbed.get()), trader.absorbed)?;
+    same("waits", !cell.withdrawal.is_nil(), model.waits(id))?;
     same("positions", usize::from(cell.positions), trader.positions.iter().flatten().count())?;
     let mut found = vec![None; model.markets.len()];
-    for (_, position) in view.positions(cell) {
-        found[usize::from(position.market.get())] = Some(*position);
+    for (place, position) in view.positions(cell) {
+        found[usize::from(position.market.get())] = Some((place, *position));
     }
     for (index, (found, expected)) in found.iter().zip(&trader.positions).enumerate() {
         same("position exists", found.is_some(), expected.is_some())?;
-        if let (Some(found), Some(expected)) = (found, expected) {
+        if let (Some((place, found)), Some(expected)) = (found, expected) {
+            same("cell of a position", place.get(), expected.cell)?;
             position(model, found, id, index, expected).map_err(|text| format!("in market {index}: {text}"))?;
         }
     }
@@ -88,6 +137,8 @@ fn position(model: &Model, found: &PositionCell, id: usize, index: usize, expect
     same("quote", i128::from(found.quote.get().get()), expected.quote)?;
     same("realised", i128::from(found.realised.get()), expected.realised)?;
     same("fees paid", i128::from(found.fees_paid.get()), expected.fees_paid)?;
+    same("funding index of a position", i128::from(found.funding_index.get()), expected.funding_index)?;
+    same("funding paid", i128::from(found.funding_paid.get()), expected.funding_paid)?;
     same("bid bound", i128::from(found.bid_bound.get()), expected.bid_bound)?;
     same("ask bound", i128::from(found.ask_bound.get()), expected.ask_bound)?;
     let open = market.open(id);

@@ -1,8 +1,6 @@
 //! Placing and matching in the model.
 
-use super::{
-    Event, Market, Model, NOBODY, Order, Outcome, PPM, Position, ceil_div, floor_div, price::Quality, rank, risk,
-};
+use super::{Event, Market, Model, NOBODY, Order, Outcome, PPM, ceil_div, floor_div, price::Quality, rank, risk};
 use quantdesk_engine::{
     EngineError, Result, Side,
     book::{NewOrder, OrderKind, SelfTrade},
@@ -14,24 +12,42 @@ use quantdesk_engine::{
 const ORDERS_MAX: usize = 128;
 
 /// A taking order under way.
-struct Taker {
-    trader: usize,
-    market: usize,
-    wanted: i128,
-    remaining: i128,
+pub(super) struct Taker {
+    pub trader: usize,
+    pub market: usize,
+    pub wanted: i128,
+    pub remaining: i128,
+    /// Orders it may still meet.
+    pub steps: u8,
     /// Lots that closed and opened, and what they were worth.
-    closed: (i128, i128),
-    opened: (i128, i128),
-    fee: i128,
-    stopped: bool,
+    pub closed: (i128, i128),
+    pub opened: (i128, i128),
+    pub fee: i128,
+    pub stopped: bool,
 }
 
-fn signed(side: Side, lots: i128) -> i128 {
+impl Taker {
+    pub fn new(trader: usize, market: usize, wanted: i128, steps: u8) -> Self {
+        let nothing = (0, 0);
+        let (closed, opened) = (nothing, nothing);
+        Self { trader, market, wanted, remaining: wanted, steps, closed, opened, fee: 0, stopped: false }
+    }
+
+    pub fn filled(&self) -> i128 {
+        self.closed.0 + self.opened.0
+    }
+
+    pub fn quote(&self) -> i128 {
+        self.closed.1 + self.opened.1
+    }
+}
+
+pub(super) fn signed(side: Side, lots: i128) -> i128 {
     if side == Side::Bid { lots } else { -lots }
 }
 
 /// Lots of a position that a fill on `side` closes.
-fn closable(base: i128, side: Side) -> i128 {
+pub(super) fn closable(base: i128, side: Side) -> i128 {
     (-signed(side, base)).max(0)
 }
 
@@ -55,10 +71,14 @@ impl Model {
         self.attempt(|model| {
             model.check_order(market, order)?;
             let trader = trader.ok_or(EngineError::TraderNotFound)?;
-            if model.trader(trader).positions[market].is_none() {
-                model.take_cell()?;
-                model.trader_mut(trader).positions[market] = Some(Position::default());
-            }
+            let steps = match order.kind {
+                OrderKind::PostOnly => order.match_limit,
+                _ => {
+                    let (limit, most) = (order.price.get().into(), order.match_limit);
+                    model.drop_unbearable(trader, market, order.side, limit, most)
+                }
+            };
+            model.enter(trader, market)?;
             let same_id = |other: &Order| other.client_id == order.client_id;
             if order.client_id != 0 && model.markets[market].orders_of(trader).any(same_id) {
                 return Err(EngineError::ClientIdInUse);
@@ -68,27 +88,34 @@ impl Model {
             let worst_before = model.worst_lots(trader, market);
             let interest_before = model.open_interest(market);
 
-            let outcome = model.take_and_rest(trader, market, order)?;
+            let outcome = model.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order })?;
 
-            let terms = &model.markets[market].terms;
-            let worst = model.worst_lots(trader, market);
-            if worst > terms.position_max && worst > worst_before {
-                return Err(EngineError::PositionTooLarge);
-            }
-            let interest = model.open_interest(market);
-            if interest > terms.open_interest_max && interest > interest_before {
-                return Err(EngineError::OpenInterestTooLarge);
-            }
+            model.check_limits(trader, market, worst_before, interest_before)?;
             let after = model.initial(trader);
             if !order.reduce_only && after.worst != Quality::Fresh {
                 return Err(EngineError::PriceNotValidForAction);
             }
-            let no_worse = order.reduce_only && after.excess() >= before.excess();
+            // Reducing may not lead further below the margin, nor end without equity at the mark.
+            let no_debt = model.health(trader).equity >= 0;
+            let no_worse = order.reduce_only && after.excess() >= before.excess() && no_debt;
             if after.excess() >= 0 || no_worse { Ok(outcome) } else { Err(EngineError::BelowInitialMargin) }
         })
     }
 
-    fn worst_lots(&self, trader: usize, market: usize) -> i128 {
+    /// Neither cap is passed by an order that adds to what it caps.
+    pub(super) fn check_limits(&self, trader: usize, market: usize, worst: i128, interest: i128) -> Result<()> {
+        let terms = &self.markets[market].terms;
+        let (worst_after, interest_after) = (self.worst_lots(trader, market), self.open_interest(market));
+        if worst_after > terms.position_max && worst_after > worst {
+            return Err(EngineError::PositionTooLarge);
+        }
+        if interest_after > terms.open_interest_max && interest_after > interest {
+            return Err(EngineError::OpenInterestTooLarge);
+        }
+        Ok(())
+    }
+
+    pub(super) fn worst_lots(&self, trader: usize, market: usize) -> i128 {
         risk::worst_lots(&self.position(trader, market), &self.markets[market].open(trader))
     }
 
@@ -102,6 +129,7 @@ impl Model {
         let lots_min = if order.reduce_only { 1 } else { terms.lots_min };
         let expired = order.expires_at.get() != 0 && order.expires_at.get() <= self.now;
         match () {
+            () if self.markets[market].deleverage.is_some() => Err(EngineError::DeleverageRunning),
             () if !accepted.contains(&self.markets[market].status) => Err(EngineError::MarketNotActive),
             () if !self.quality(market).allows(action) => Err(EngineError::PriceNotValidForAction),
             () if price < 1 || price > terms.price_max => Err(EngineError::OrderPriceOutOfRange),
@@ -113,10 +141,11 @@ impl Model {
         }
     }
 
-    /// A trader that places an order has its bounds made exact, if they lie through the mark.
-    fn narrow_bounds(&mut self, trader: usize, market: usize) {
-        let (mark, held) = (self.markets[market].mark, self.position(trader, market));
-        if held.bid_bound <= mark && (held.ask_bound == 0 || held.ask_bound >= mark) {
+    /// A trader that places an order has its bounds made exact, if they cost margin.
+    pub(super) fn narrow_bounds(&mut self, trader: usize, market: usize) {
+        let (low, high) = (self.markets[market].low(), self.markets[market].high());
+        let held = self.position(trader, market);
+        if held.bid_bound <= low && (held.ask_bound == 0 || held.ask_bound >= high) {
             return;
         }
         let own = |side| self.markets[market].queue(side).values().find(move |order| order.trader == trader);
@@ -132,12 +161,13 @@ impl Model {
         if wanted == 0 {
             return Err(EngineError::ReduceOnlyNothingToReduce);
         }
-        let mut taker =
-            Taker { trader, market, wanted, remaining: wanted, closed: (0, 0), opened: (0, 0), fee: 0, stopped: false };
+        if self.trader(trader).bankrupt && !order.reduce_only {
+            return Err(EngineError::AccountBankrupt);
+        }
+        let mut taker = Taker::new(trader, market, wanted, order.match_limit);
         self.match_taker(&mut taker, order)?;
-        self.settle(trader, market, order.side, taker.closed, taker.opened);
-        self.charge(trader, market, taker.fee);
-        let filled = taker.closed.0 + taker.opened.0;
+        self.settle_taker(&taker, order.side);
+        let filled = taker.filled();
         if order.kind == OrderKind::FillOrKill && filled < taker.wanted {
             return Err(EngineError::FillOrKillUnfilled);
         }
@@ -153,23 +183,41 @@ impl Model {
                 event.taker = cell;
             });
         }
-        Ok(Outcome { filled, quote: taker.closed.1 + taker.opened.1, fee: taker.fee, resting })
+        Ok(Outcome { filled, quote: taker.quote(), fee: taker.fee, resting })
     }
 
-    fn match_taker(&mut self, taker: &mut Taker, order: &NewOrder) -> Result<()> {
+    pub(super) fn settle_taker(&mut self, taker: &Taker, side: Side) {
+        if taker.filled() > 0 {
+            self.settle_funding(taker.trader, taker.market);
+            self.settle(taker.trader, taker.market, side, taker.closed, taker.opened);
+            self.charge(taker.trader, taker.market, taker.fee);
+        }
+    }
+
+    /// Pays what a position owes of funding, or is owed.
+    pub(super) fn settle_funding(&mut self, trader: usize, market: usize) {
+        let due = self.markets[market].due(&self.position(trader, market));
+        let index = self.markets[market].funding_index;
+        let held = self.position_mut(trader, market);
+        held.funding_index = index;
+        held.funding_paid += due;
+        self.trader_mut(trader).cash -= due;
+        self.markets[market].funding_pot += due;
+    }
+
+    pub(super) fn match_taker(&mut self, taker: &mut Taker, order: &NewOrder) -> Result<()> {
         let cell = self.trader(taker.trader).cell;
         let owner = self.trader(taker.trader).owner;
-        let mut steps = order.match_limit;
         while taker.remaining > 0 && !taker.stopped {
             let Some(best) = self.markets[taker.market].best(order.side.opposite()) else { break };
             if !Market::crosses(order.side, order.price.get().into(), best.price) {
                 break;
             }
-            if steps == 0 {
+            if taker.steps == 0 {
                 taker.stopped = true;
                 break;
             }
-            steps -= 1;
+            taker.steps -= 1;
             let base = self.position(best.trader, taker.market).base;
             let fillable = if best.reduce_only { closable(base, best.side).min(best.lots) } else { best.lots };
             if best.expires_at != 0 && self.now > best.expires_at {
@@ -185,6 +233,54 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Orders more than a 128th through the mark, as far as a taker would meet them, go if their owners could not bear
+    /// them. Returns how many orders the taker may still meet.
+    pub(super) fn drop_unbearable(&mut self, trader: usize, market: usize, side: Side, limit: i128, steps: u8) -> u8 {
+        let mark = self.markets[market].mark;
+        let met = self.markets[market].queue(side.opposite()).values().take(steps.into());
+        let stale = |order: &&Order| signed(order.side, order.price - mark) > floor_div(mark, 128);
+        let met: Vec<Order> =
+            met.take_while(stale).take_while(|order| Market::crosses(side, limit, order.price)).cloned().collect();
+        let (cell, owner) = (self.trader(trader).cell, self.trader(trader).owner);
+        let mut left = steps;
+        for order in met {
+            let expired = order.expires_at != 0 && self.now > order.expires_at;
+            if self.trader(order.trader).owner != owner && !expired && !self.bears(market, &order) {
+                self.drop_order(market, &order, TradeEventKind::RiskCancelled, cell);
+                left -= 1;
+            }
+        }
+        left
+    }
+
+    /// Whether the owner keeps maintenance margin if this order fills and, unless it is reduce-only, all others on its
+    /// side with it, at its price.
+    fn bears(&self, market: usize, order: &Order) -> bool {
+        let row = &self.markets[market];
+        let (base, open) = (self.position(order.trader, market).base, row.open(order.trader));
+        let all = if order.side == Side::Bid { open.bids } else { open.asks };
+        let lots = if order.reduce_only { order.lots.min(closable(base, order.side)) } else { all };
+        let health = self.health(order.trader);
+        let kept = row.maintenance((base + signed(order.side, lots)).abs()) - row.maintenance(base.abs());
+        let loss = row.value((order.price - row.mark).abs(), lots);
+        lots == 0 || health.equity - loss >= health.required + kept
+    }
+
+    /// Whether a maker closes size and has no equity afterwards. Not asked if closing all of it at this price leaves cash
+    /// enough: a 32nd of its value.
+    fn leaves_debt(&self, market: usize, order: &Order, lots: i128, fee: i128) -> bool {
+        let (row, held) = (&self.markets[market], self.position(order.trader, market));
+        if closable(held.base, order.side) == 0 {
+            return false;
+        }
+        let (cash, value) = (self.trader(order.trader).cash, row.value(order.price, held.base));
+        if cash >= 0 && cash + held.quote + value >= floor_div(value.abs(), 32) {
+            return false;
+        }
+        let gain = signed(order.side, row.value(row.mark - order.price, lots));
+        self.health(order.trader).equity + gain - fee < 0
     }
 
     fn prevent_self_trade(&mut self, taker: &mut Taker, best: &Order, policy: SelfTrade) {
@@ -210,6 +306,12 @@ impl Model {
         let taker_fee = ceil_div(value * self.markets[market].terms.taker_fee, PPM);
         let maker_fee = self.markets[market].maker_fee(value);
         // The maker settles at once, fill by fill.
+        self.settle_funding(best.trader, market);
+        if self.leaves_debt(market, best, lots, maker_fee) {
+            let cell = self.trader(taker.trader).cell;
+            self.drop_order(market, best, TradeEventKind::RiskCancelled, cell);
+            return;
+        }
         self.shrink(market, best, lots);
         let closing = lots.min(closable(self.position(best.trader, market).base, best.side));
         let price = best.price;
@@ -238,7 +340,14 @@ impl Model {
     }
 
     /// Books fills worth `closed.1 + opened.1`: the closed share of the cost becomes cash.
-    fn settle(&mut self, trader: usize, market: usize, side: Side, closed: (i128, i128), opened: (i128, i128)) {
+    pub(super) fn settle(
+        &mut self,
+        trader: usize,
+        market: usize,
+        side: Side,
+        closed: (i128, i128),
+        opened: (i128, i128),
+    ) {
         if closed.0 + opened.0 == 0 {
             return;
         }
@@ -332,7 +441,7 @@ impl Model {
         });
     }
 
-    fn log(&mut self, market: usize, kind: TradeEventKind, side: Side, fill: impl FnOnce(&mut Event)) {
+    pub(super) fn log(&mut self, market: usize, kind: TradeEventKind, side: Side, fill: impl FnOnce(&mut Event)) {
         let mut event = Event {
             kind,
             side,

@@ -4,19 +4,23 @@
 //! that is thrown away on an error. It predicts the exact outcome of every call, the error included, and every record
 //! of the audit trail. It shares types of arguments and errors with the engine, and no code.
 
+pub mod accounts;
 pub mod compare;
+pub mod deleverage;
+pub mod ladder;
 pub mod matching;
+pub mod outflow;
 pub mod pair;
+pub mod pool;
 pub mod price;
 pub mod risk;
 
 use quantdesk_engine::{
     EngineError, Result, Side,
-    book::Sides,
     risk::listing::ListingParameters,
-    state::{CashEventKind, TradeEventKind},
+    state::{CashEventKind, TradeEventKind, ledger::Policy},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 pub const PPM: i128 = 1_000_000;
 pub const NOBODY: u32 = u32::MAX;
@@ -42,6 +46,21 @@ pub struct Terms {
     pub sources_min: usize,
     pub side_capacity: usize,
     pub tiers: Vec<(i128, i128)>,
+    pub step: i128,
+    pub step_seconds: i64,
+    pub stable_step: i128,
+    pub basis_max: i128,
+    pub dead_zone: i128,
+    pub funding_cap: i128,
+    pub liquidation_fee: i128,
+    pub takeover_discount: i128,
+    pub buffer: i128,
+    pub scale_max: i128,
+    pub scale_lower: i128,
+    pub scale_upper: i128,
+    pub pool_budget: i128,
+    pub tip_max: i128,
+    pub events_capacity: usize,
 }
 
 /// A resting order.
@@ -69,18 +88,41 @@ pub struct Market {
     pub orders_placed: u64,
     pub events: u64,
     pub last_trade_price: i128,
-    pub mark: i128,
     pub publish_time: i64,
     pub condition: u8,
     pub source_times: [i64; 4],
+    pub index: i128,
+    pub mark: i128,
+    pub stable: i128,
+    /// In ticks × 2^16.
+    pub basis: i128,
+    pub mark_at: i64,
+    pub stable_at: i64,
+    pub lagging: bool,
+    pub updated_at: i64,
+    /// Factor of initial margin, in ppm.
+    pub scale: i128,
+    /// Atoms × 2^20 per lot, and what is left over of the division by a day.
+    pub funding_index: i128,
+    pub funding_remainder: i128,
+    pub funding_pot: i128,
+    /// What the pool has paid for this market.
+    pub pool_spent: outflow::Bucket,
+    pub deleverage: Option<deleverage::Deleverage>,
+    /// Deleveragings started.
+    pub deleveragings: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
+    /// Its place in the arena.
+    pub cell: u32,
     pub base: i128,
     pub quote: i128,
     pub realised: i128,
     pub fees_paid: i128,
+    pub funding_index: i128,
+    pub funding_paid: i128,
     pub bid_bound: i128,
     pub ask_bound: i128,
 }
@@ -93,15 +135,20 @@ pub struct Open {
     pub asks: i128,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trader {
-    /// The engine's cell: a label here.
+    /// Its place in the arena.
     pub cell: u32,
     pub owner: u64,
     pub sub_account: u16,
     pub generation: u32,
     pub cash: i128,
     pub positions: Vec<Option<Position>>,
+    /// Markets in the order in which it came to have positions in them.
+    pub entered: Vec<usize>,
+    pub bankrupt: bool,
+    /// Atoms of the pool in the account.
+    pub absorbed: i128,
 }
 
 /// A record of the trading trail.
@@ -136,9 +183,21 @@ pub struct Model {
     pub now: i64,
     pub markets: Vec<Market>,
     pub traders: Vec<Option<Trader>>,
+    pub policy: Policy,
     pub fees: i128,
     pub total: i128,
+    pub pool: i128,
+    pub pool_shares: i128,
+    pub pool_epoch: u32,
+    pub stakes: BTreeMap<u64, pool::Stake>,
+    pub outflow: outflow::Bucket,
+    pub queue: VecDeque<outflow::Waiting>,
+    pub watch: Vec<ladder::Watched>,
+    pub sweep_cursor: u32,
     pub capacity: u32,
+    /// Cells released, the last one on top, and how many were ever used.
+    pub released: Vec<u32>,
+    pub high_water: u32,
     pub generation: u32,
     pub cash_events: u64,
     /// Records of the last call, in its market and in the ledger.
@@ -159,6 +218,7 @@ pub fn ceil_div(dividend: i128, divisor: i128) -> i128 {
 impl Terms {
     pub fn new(parameters: &ListingParameters) -> Self {
         let tiers = parameters.tiers.iter().take(usize::from(parameters.tiers_len));
+        let risk = &parameters.risk;
         Self {
             tick_size: parameters.tick_size.get().into(),
             tick_value: parameters.tick_value.get().into(),
@@ -178,6 +238,21 @@ impl Terms {
             sources_min: usize::from(parameters.sources_min),
             side_capacity: parameters.side_capacity as usize,
             tiers: tiers.map(|tier| (tier.notional_max.get().into(), tier.rate.get().into())).collect(),
+            step: risk.step.get().into(),
+            step_seconds: risk.step_seconds.into(),
+            stable_step: risk.stable_step.get().into(),
+            basis_max: risk.basis_max.get().into(),
+            dead_zone: risk.funding_dead_zone.get().into(),
+            funding_cap: risk.funding_cap.get().into(),
+            liquidation_fee: risk.liquidation_fee.get().into(),
+            takeover_discount: risk.takeover_discount.get().into(),
+            buffer: risk.liquidation_buffer.get().into(),
+            scale_max: risk.interest_scale_max.get().into(),
+            scale_lower: risk.interest_scale_lower.get().into(),
+            scale_upper: risk.interest_scale_upper.get().into(),
+            pool_budget: risk.pool_budget.get().into(),
+            tip_max: risk.liquidation_tip_max.get().into(),
+            events_capacity: parameters.events_capacity as usize,
         }
     }
 }
@@ -192,10 +267,24 @@ impl Market {
             orders_placed: 0,
             events: 0,
             last_trade_price: 0,
-            mark: 0,
             publish_time: 0,
             condition: 0,
             source_times: [0; 4],
+            index: 0,
+            mark: 0,
+            stable: 0,
+            basis: 0,
+            mark_at: 0,
+            stable_at: 0,
+            lagging: false,
+            updated_at: 0,
+            scale: PPM,
+            funding_index: 0,
+            funding_remainder: 0,
+            funding_pot: 0,
+            pool_spent: outflow::Bucket::default(),
+            deleverage: None,
+            deleveragings: 0,
         }
     }
 
@@ -252,14 +341,25 @@ pub fn rank(side: Side, price: i128, sequence: u64) -> (i128, u64) {
 }
 
 impl Model {
-    pub fn new(listings: &[ListingParameters], cells: u32, now: i64) -> Self {
+    pub fn new(listings: &[ListingParameters], cells: u32, policy: Policy, now: i64) -> Self {
         Self {
             now,
             markets: listings.iter().map(Market::new).collect(),
             traders: Vec::new(),
+            policy,
             fees: 0,
             total: 0,
+            pool: 0,
+            pool_shares: 0,
+            pool_epoch: 0,
+            stakes: BTreeMap::new(),
+            outflow: outflow::Bucket::default(),
+            queue: VecDeque::new(),
+            watch: Vec::new(),
+            sweep_cursor: 0,
             capacity: cells,
+            released: Vec::new(),
+            high_water: 0,
             generation: 0,
             cash_events: 0,
             trail: Vec::new(),
@@ -306,11 +406,31 @@ impl Model {
     }
 
     pub fn cells_in_use(&self) -> u32 {
-        self.live().map(|(_, trader)| 1 + trader.positions.iter().flatten().count() as u32).sum()
+        self.high_water - self.released.len() as u32
     }
 
-    pub fn take_cell(&self) -> Result<()> {
-        if self.cells_in_use() < self.capacity { Ok(()) } else { Err(EngineError::LedgerFull) }
+    /// A cell of the arena: the one released last, or a new one.
+    fn take_cell(&mut self) -> Result<u32> {
+        if let Some(cell) = self.released.pop() {
+            return Ok(cell);
+        }
+        if self.high_water == self.capacity {
+            return Err(EngineError::LedgerFull);
+        }
+        self.high_water += 1;
+        Ok(self.high_water - 1)
+    }
+
+    /// The trader's position in a market, opened if there is none.
+    fn enter(&mut self, trader: usize, market: usize) -> Result<()> {
+        if self.trader(trader).positions[market].is_none() {
+            let cell = self.take_cell()?;
+            let funding_index = self.markets[market].funding_index;
+            let owner = self.trader_mut(trader);
+            owner.positions[market] = Some(Position { cell, funding_index, ..Position::default() });
+            owner.entered.push(market);
+        }
+        Ok(())
     }
 
     pub fn open_interest(&self, market: usize) -> i128 {
@@ -320,122 +440,16 @@ impl Model {
 
     fn note(&mut self, kind: CashEventKind, trader: usize, amount: i128) {
         let entry = (kind, self.trader(trader).cell, amount, self.trader(trader).cash);
+        self.note_entry(entry);
+    }
+
+    /// A record about nobody.
+    fn note_of_nobody(&mut self, kind: CashEventKind, amount: i128, balance: i128) {
+        self.note_entry((kind, NOBODY, amount, balance));
+    }
+
+    fn note_entry(&mut self, entry: CashEntry) {
         self.cash_trail.push(entry);
         self.cash_events += 1;
-    }
-
-    /// Opens a trader and returns its number. The caller sets its cell.
-    pub fn open(&mut self, owner: u64, sub_account: u16, cell: Option<u32>) -> Result<usize> {
-        self.attempt(|model| {
-            model.take_cell()?;
-            model.generation += 1;
-            let positions = vec![None; model.markets.len()];
-            let cell = cell.unwrap_or(NOBODY);
-            let trader = Trader { cell, owner, sub_account, generation: model.generation, cash: 0, positions };
-            model.traders.push(Some(trader));
-            let id = model.traders.len() - 1;
-            model.note(CashEventKind::TraderOpened, id, sub_account.into());
-            Ok(id)
-        })
-    }
-
-    pub fn close(&mut self, trader: usize) -> Result<()> {
-        self.attempt(|model| {
-            let flat = model.trader(trader).positions.iter().flatten().all(|held| held.base == 0 && held.quote == 0);
-            let quiet = model.markets.iter().all(|market| market.orders_of(trader).next().is_none());
-            if model.trader(trader).cash != 0 || !flat || !quiet {
-                return Err(EngineError::TraderNotEmpty);
-            }
-            model.note(CashEventKind::TraderClosed, trader, 0);
-            model.traders[trader] = None;
-            Ok(())
-        })
-    }
-
-    pub fn deposit(&mut self, trader: usize, atoms: u64) -> Result<()> {
-        self.attempt(|model| {
-            if atoms == 0 {
-                return Err(EngineError::AmountZero);
-            }
-            if model.total + i128::from(atoms) > 1 << 62 {
-                return Err(EngineError::DepositTooLarge);
-            }
-            model.total += i128::from(atoms);
-            model.trader_mut(trader).cash += i128::from(atoms);
-            model.note(CashEventKind::Deposited, trader, atoms.into());
-            Ok(())
-        })
-    }
-
-    pub fn withdraw(&mut self, trader: usize, atoms: u64) -> Result<()> {
-        self.attempt(|model| {
-            if atoms == 0 {
-                return Err(EngineError::AmountZero);
-            }
-            let (available, worst) = model.withdrawable(trader);
-            if worst != price::Quality::Fresh {
-                return Err(EngineError::PriceNotValidForAction);
-            }
-            if i128::from(atoms) > available {
-                return Err(EngineError::WithdrawExceedsAvailable);
-            }
-            model.total -= i128::from(atoms);
-            model.trader_mut(trader).cash -= i128::from(atoms);
-            model.note(CashEventKind::Withdrawn, trader, atoms.into());
-            Ok(())
-        })
-    }
-
-    pub fn collect_fees(&mut self, atoms: u64) -> Result<()> {
-        self.attempt(|model| {
-            if atoms == 0 {
-                return Err(EngineError::AmountZero);
-            }
-            if i128::from(atoms) > model.fees {
-                return Err(EngineError::WithdrawExceedsAvailable);
-            }
-            model.total -= i128::from(atoms);
-            model.fees -= i128::from(atoms);
-            model.cash_trail.push((CashEventKind::FeesCollected, NOBODY, atoms.into(), 0));
-            model.cash_events += 1;
-            Ok(())
-        })
-    }
-
-    pub fn grow(&mut self, cells: u32) -> Result<()> {
-        self.attempt(|model| {
-            if cells == 0 {
-                return Err(EngineError::CapacityInvalid);
-            }
-            model.capacity += cells;
-            Ok(())
-        })
-    }
-
-    pub fn cancel(&mut self, trader: usize, market: usize, sequence: Option<u64>) -> Result<()> {
-        self.attempt(|model| {
-            let order = sequence.and_then(|sequence| model.markets[market].find(sequence));
-            let order = order.filter(|order| order.trader == trader).cloned().ok_or(EngineError::OrderNotFound)?;
-            model.drop_order(market, &order, TradeEventKind::Cancelled, NOBODY);
-            Ok(())
-        })
-    }
-
-    pub fn cancel_all(&mut self, trader: usize, market: usize, sides: Sides, limit: u8) -> Result<u8> {
-        self.attempt(|model| {
-            let wanted = |side| match sides {
-                Sides::Both => true,
-                Sides::Bids => side == Side::Bid,
-                Sides::Asks => side == Side::Ask,
-            };
-            let mut orders: Vec<Order> = model.markets[market].orders_of(trader).cloned().collect();
-            orders.sort_by_key(|order| std::cmp::Reverse(order.sequence));
-            orders.retain(|order| wanted(order.side));
-            orders.truncate(limit.into());
-            for order in &orders {
-                model.drop_order(market, order, TradeEventKind::Cancelled, NOBODY);
-            }
-            Ok(orders.len() as u8)
-        })
     }
 }

@@ -1,13 +1,24 @@
 //! Engine and model in lockstep: every operation runs on both, and everything must agree afterwards.
 
-use super::{Model, compare, risk::Initial};
-use crate::support::World;
-use quantdesk_engine::{
-    CellIndex, NodeIndex, Result, Sequence,
-    book::{NewOrder, Placed, Sides},
-    risk::{listing::ListingParameters, margin, price::SourcePrice},
+use super::{
+    Model, compare,
+    ladder::{Closed, WATCH_PLACES, Watched},
+    pool::Stake,
+    risk::{Health, Initial},
 };
-use std::{collections::HashMap, fmt::Debug};
+use crate::support::{World, world::key};
+use quantdesk_engine::{
+    CellIndex, Lots, NodeIndex, QuoteAtoms, Result, Sequence, account,
+    account::Withdrawal,
+    book::{Liquidated, NewOrder, Placed, Sides},
+    pool,
+    risk::{listing::ListingParameters, margin, price::SourcePrice, scan, shortfall},
+    state::{PoolStake, ledger::Policy},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Debug,
+};
 
 /// One operation. Traders are named by their number in the model.
 #[derive(Clone, Debug)]
@@ -62,6 +73,60 @@ pub enum Op {
         market: usize,
         status: u8,
     },
+    Transfer {
+        trader: usize,
+        target: usize,
+        atoms: u64,
+    },
+    /// Pays or returns the first withdrawal in the queue.
+    Process {
+        usable: bool,
+    },
+    CancelForRisk {
+        target: usize,
+        market: usize,
+        limit: u8,
+    },
+    /// `keeper: None` names a cell that is no trader.
+    Liquidate {
+        keeper: Option<usize>,
+        target: usize,
+        market: usize,
+        steps: u8,
+    },
+    TakeOver {
+        by: Option<usize>,
+        target: usize,
+        market: usize,
+        lots: u64,
+    },
+    Absorb {
+        target: usize,
+        market: usize,
+    },
+    Deleverage {
+        target: usize,
+        market: usize,
+        steps: u16,
+    },
+    Sweep {
+        cells: u16,
+    },
+    Stake {
+        trader: usize,
+        atoms: u64,
+    },
+    Fund {
+        trader: usize,
+        atoms: u64,
+    },
+    RequestUnstake {
+        trader: usize,
+        shares: u64,
+    },
+    Unstake {
+        trader: usize,
+    },
 }
 
 /// What happened, for the statistics and for tests that go on from it.
@@ -71,6 +136,10 @@ pub enum Did {
     Opened(usize),
     Placed(Placed),
     Cancelled(u8),
+    Queued,
+    Closed(Closed),
+    /// Whether a deleveraging is finished.
+    Deleveraged(bool),
     Refused(quantdesk_engine::EngineError),
 }
 
@@ -78,6 +147,8 @@ pub enum Did {
 pub struct Pair {
     pub world: World,
     pub model: Model,
+    /// Stake accounts by owner.
+    pub stakes: BTreeMap<u64, PoolStake>,
     /// Handles of all orders that ever rested, by market and sequence.
     pub handles: HashMap<(usize, u64), NodeIndex>,
     /// Standings after the last operation, unless the world has moved since.
@@ -96,9 +167,14 @@ fn agree<T: PartialEq + Debug>(engine: Result<T>, model: Result<T>) -> std::resu
 fn check_excess(op: &Op, before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
     let actor = match op {
         Op::Place { trader, .. } => *trader,
+        Op::TakeOver { by, .. } => *by,
         _ => None,
     };
-    for (id, (before, after)) in before.iter().zip(after).enumerate() {
+    let failing = match op {
+        Op::Liquidate { target, .. } | Op::TakeOver { target, .. } => Some(*target),
+        _ => None,
+    };
+    for (id, (before, after)) in before.iter().zip(after).enumerate().filter(|(id, _)| failing != Some(*id)) {
         let (Some((excess, fees)), Some((excess_after, fees_after))) = (before, after) else { continue };
         let allowed = if actor == Some(id) { 0.min(*excess) } else { excess - (fees_after - fees).max(0) };
         if *excess_after < allowed {
@@ -120,10 +196,11 @@ fn quiet(outcome: Result<()>) -> Did {
 }
 
 impl Pair {
-    pub fn new(listings: &[ListingParameters], cells: u32) -> Self {
-        let world = World::new(listings, cells);
-        let model = Model::new(listings, cells, world.now.unix_seconds.get());
-        Self { world, model, handles: HashMap::new(), standings: None }
+    pub fn new(listings: &[ListingParameters], cells: u32, policy: Policy) -> Self {
+        let mut world = World::new(listings, cells);
+        world.set_policy(policy);
+        let model = Model::new(listings, cells, policy, world.now.unix_seconds.get());
+        Self { world, model, stakes: BTreeMap::new(), handles: HashMap::new(), standings: None }
     }
 
     pub fn cell(&self, trader: usize) -> CellIndex {
@@ -136,13 +213,30 @@ impl Pair {
             Op::Place { trader, market, .. } => {
                 (Some(*market), trader.map_or(0, |trader| self.model.position(trader, *market).base))
             }
-            Op::Cancel { market, .. } | Op::CancelAll { market, .. } => (Some(*market), 0),
+            Op::Cancel { market, .. }
+            | Op::CancelAll { market, .. }
+            | Op::CancelForRisk { market, .. }
+            | Op::Liquidate { market, .. }
+            | Op::TakeOver { market, .. } => (Some(*market), 0),
             _ => (None, 0),
         };
         let known = self.standings.take();
         let before = traded.map(|_| known.unwrap_or_else(|| self.standings()));
+        let others = Bystanders::of(op, &self.model);
+        let sizes = market_of_trade(op).map(|market| (market, self.sizes(market)));
         let did = self.run(op)?;
-        compare::equal(&self.model, &self.world, traded)?;
+        let market = match op {
+            Op::Deleverage { market, .. } => Some(*market),
+            _ => traded,
+        };
+        compare::equal(&self.model, &self.world, market)?;
+        others.check(&self.model)?;
+        if let Some((market, sizes)) = sizes {
+            self.check_debts(market, &sizes)?;
+        }
+        if !matches!(did, Did::Refused(_)) {
+            self.check_ladder(op)?;
+        }
         self.world.check().map_err(|violation| format!("{violation:?}"))?;
         if let Some(before) = before {
             let after = self.standings();
@@ -155,6 +249,18 @@ impl Pair {
 
     fn run(&mut self, op: &Op) -> std::result::Result<Did, String> {
         Ok(match op {
+            Op::Transfer { .. }
+            | Op::Process { .. }
+            | Op::Deposit { .. }
+            | Op::Withdraw { .. }
+            | Op::CollectFees { .. } => self.run_money(op)?,
+            Op::Stake { .. } | Op::Fund { .. } | Op::RequestUnstake { .. } | Op::Unstake { .. } => self.run_pool(op)?,
+            Op::Sweep { cells } => self.sweep(*cells)?,
+            Op::CancelForRisk { .. }
+            | Op::Liquidate { .. }
+            | Op::TakeOver { .. }
+            | Op::Absorb { .. }
+            | Op::Deleverage { .. } => self.run_ladder(op)?,
             Op::Place { trader, market, order } => self.place(*trader, *market, order)?,
             Op::Cancel { trader, market, handle, sequence } => {
                 let known = self.handles.get(&(*market, *sequence)) == Some(handle);
@@ -164,17 +270,6 @@ impl Pair {
             Op::CancelAll { trader, market, sides, limit } => {
                 let engine = self.world.cancel_all(*market, self.cell(*trader), *sides, *limit);
                 did(agree(engine, self.model.cancel_all(*trader, *market, *sides, *limit))?, Did::Cancelled)
-            }
-            Op::Deposit { trader, atoms } => {
-                let engine = self.world.deposit(self.cell(*trader), *atoms);
-                quiet(agree(engine, self.model.deposit(*trader, *atoms))?)
-            }
-            Op::Withdraw { trader, atoms } => {
-                let engine = self.world.withdraw(self.cell(*trader), *atoms);
-                quiet(agree(engine, self.model.withdraw(*trader, *atoms))?)
-            }
-            Op::CollectFees { atoms } => {
-                quiet(agree(self.world.collect_fees(*atoms), self.model.collect_fees(*atoms))?)
             }
             Op::Open { owner, sub_account } => self.open(*owner, *sub_account)?,
             Op::Close { trader } => {
@@ -203,13 +298,188 @@ impl Pair {
 
     fn open(&mut self, owner: u64, sub_account: u16) -> std::result::Result<Did, String> {
         let engine = self.world.open(owner, sub_account);
-        let cell = engine.ok().map(CellIndex::get);
-        if self.model.live().any(|(_, trader)| Some(trader.cell) == cell) {
-            return Err(format!("cell {cell:?} was given out twice"));
-        }
-        let model = self.model.open(owner, sub_account, cell);
-        let _ = agree(engine.map(|_| ()), model.map(|_| ()))?;
+        let model = self.model.open(owner, sub_account);
+        let _ = agree(engine.map(CellIndex::get), model.map(|id| self.model.trader(id).cell))?;
         Ok(did(model, Did::Opened))
+    }
+
+    fn run_money(&mut self, op: &Op) -> std::result::Result<Did, String> {
+        Ok(match op {
+            Op::Deposit { trader, atoms } => {
+                let engine = self.world.deposit(self.cell(*trader), *atoms);
+                quiet(agree(engine, self.model.deposit(*trader, *atoms))?)
+            }
+            Op::Withdraw { trader, atoms } => {
+                let engine = self.world.withdraw_or_queue(self.cell(*trader), *atoms);
+                let outcome = agree(engine, self.model.withdraw(*trader, *atoms))?;
+                did(outcome, |done| if done == Withdrawal::Paid { Did::Nothing } else { Did::Queued })
+            }
+            Op::CollectFees { atoms } => {
+                let before = self.world.vault;
+                let engine = self.world.collect_fees(*atoms).map(|()| i128::from(before - self.world.vault));
+                did(agree(engine, self.model.collect_fees(*atoms))?, |_| Did::Nothing)
+            }
+            Op::Transfer { trader, target, atoms } => {
+                let (from, to) = (self.cell(*trader), self.cell(*target));
+                let atoms_moved = QuoteAtoms::new(*atoms);
+                let engine = self.world.ledger(|ledger, now| account::transfer(ledger, now, from, to, atoms_moved));
+                quiet(agree(engine, self.model.transfer(*trader, *target, *atoms))?)
+            }
+            Op::Process { usable } => {
+                let engine = self.world.process_queue(*usable);
+                let engine = engine.map(|(trader, atoms)| (trader.get(), i128::from(atoms)));
+                did(agree(engine, self.model.process_queue(*usable))?, |_| Did::Nothing)
+            }
+            _ => unreachable!("{op:?} is not about money"),
+        })
+    }
+
+    fn run_pool(&mut self, op: &Op) -> std::result::Result<Did, String> {
+        let (trader, model) = match op {
+            Op::Stake { trader, atoms } => (*trader, self.model.stake(*trader, *atoms)),
+            Op::Fund { trader, atoms } => (*trader, self.model.fund(*trader, *atoms)),
+            Op::RequestUnstake { trader, shares } => (*trader, self.model.request_unstake(*trader, *shares)),
+            Op::Unstake { trader } => (*trader, self.model.unstake(*trader)),
+            _ => unreachable!("{op:?} is not about the pool"),
+        };
+        let (cell, owner) = (self.cell(trader), self.model.trader(trader).owner);
+        let account = self.stakes.get(&owner).copied();
+        let mut account = account.unwrap_or_else(|| PoolStake::new(key(900), key(owner), 255));
+        let engine = self.world.ledger(|ledger, now| match op {
+            Op::Stake { atoms, .. } => pool::stake(ledger, &mut account, now, cell, QuoteAtoms::new(*atoms)),
+            Op::Fund { atoms, .. } => pool::fund(ledger, now, cell, QuoteAtoms::new(*atoms)),
+            Op::RequestUnstake { shares, .. } => pool::request_unstake(ledger, &mut account, now, cell, *shares),
+            _ => pool::unstake(ledger, &mut account, now, cell),
+        });
+        // An error undoes what became of the stake account, too.
+        if engine.is_ok() {
+            self.stakes.insert(owner, account);
+        }
+        let outcome = quiet(agree(engine, model)?);
+        self.check_stakes()?;
+        Ok(outcome)
+    }
+
+    /// Every stake is the model's, and those of the present epoch are all shares there are.
+    fn check_stakes(&self) -> std::result::Result<(), String> {
+        let mut shares = 0;
+        for (owner, account) in &self.stakes {
+            let found = Stake {
+                shares: account.shares.into(),
+                epoch: account.epoch,
+                requested: account.requested.into(),
+                requested_at: account.requested_at.get(),
+            };
+            let expected = self.model.stakes.get(owner).copied().unwrap_or_default();
+            if found != expected {
+                return Err(format!("stake of owner {owner}: engine {found:?}, model {expected:?}"));
+            }
+            shares += if account.epoch == self.model.pool_epoch { i128::from(account.shares) } else { 0 };
+        }
+        let all = self.model.pool_shares;
+        if shares == all { Ok(()) } else { Err(format!("stakes have {shares} of {all} shares")) }
+    }
+
+    fn run_ladder(&mut self, op: &Op) -> std::result::Result<Did, String> {
+        let cell = |trader: Option<usize>| trader.map_or(CellIndex::NIL, |trader| self.cell(trader));
+        Ok(match op {
+            Op::CancelForRisk { target, market, limit } => {
+                let target_cell = self.cell(*target);
+                let engine = self.world.trading(*market, |trading| trading.cancel_for_risk(target_cell, *limit));
+                did(agree(engine, self.model.cancel_for_risk(*target, *market, *limit))?, Did::Cancelled)
+            }
+            Op::Liquidate { keeper, target, market, steps } => {
+                let (keeper_cell, target_cell) = (cell(*keeper), self.cell(*target));
+                let engine = self.world.trading(*market, |trading| trading.liquidate(keeper_cell, target_cell, *steps));
+                did(agree(engine.map(closed), self.model.liquidate(*keeper, *target, *market, *steps))?, Did::Closed)
+            }
+            Op::TakeOver { by, target, market, lots } => {
+                let (by_cell, target_cell) = (cell(*by), self.cell(*target));
+                let most = Lots::new(*lots);
+                let engine = self.world.trading(*market, |trading| trading.take_over(by_cell, target_cell, most));
+                did(agree(engine.map(closed), self.model.take_over(*by, *target, *market, *lots))?, Did::Closed)
+            }
+            Op::Absorb { target, market } => {
+                let (target_cell, index) = (self.cell(*target), self.world.market(*market).header.index);
+                let engine =
+                    self.world.ledger(|ledger, now| shortfall::absorb_shortfall(ledger, now, target_cell, index));
+                quiet(agree(engine, self.model.absorb_shortfall(*target, *market))?)
+            }
+            Op::Deleverage { target, market, steps } => {
+                let target_cell = self.cell(*target);
+                let engine = self.world.trading(*market, |trading| trading.deleverage(target_cell, *steps));
+                did(agree(engine, self.model.deleverage(*target, *market, *steps))?, Did::Deleveraged)
+            }
+            _ => unreachable!("{op:?} is no rung of the ladder"),
+        })
+    }
+
+    /// The list holds the worst of all that could be on it, worst first. Which of equally bad ones is the engine's choice,
+    /// and the model follows it.
+    fn sweep(&mut self, cells: u16) -> std::result::Result<Did, String> {
+        let listed = self.world.ledger(|ledger, now| scan::sweep(ledger, now, cells));
+        let candidates = self.model.sweep(cells);
+        let view = self.world.view();
+        let watch: Vec<Watched> = view
+            .header
+            .watch
+            .iter()
+            .filter(|entry| !entry.generation.is_zero())
+            .map(|entry| Watched {
+                trader: entry.trader,
+                generation: entry.generation.get(),
+                health: entry.health.get(),
+            })
+            .collect();
+        let known = watch
+            .iter()
+            .enumerate()
+            .all(|(place, entry)| candidates.contains(entry) && !watch[..place].contains(entry));
+        let health =
+            |entries: &[Watched]| -> Vec<u32> { entries.iter().take(WATCH_PLACES).map(|entry| entry.health).collect() };
+        if !known || health(&watch) != health(&candidates) || listed != Ok(watch.len()) {
+            return Err(format!("watch list: engine {watch:?}, candidates {candidates:?}"));
+        }
+        self.model.watch = watch;
+        Ok(Did::Nothing)
+    }
+
+    fn sizes(&self, market: usize) -> Vec<(usize, i128)> {
+        self.model.live().map(|(id, _)| (id, self.model.position(id, market).base)).collect()
+    }
+
+    /// R4: no trade leaves an account in debt with less size than it had: its size is what the debt is recovered by.
+    fn check_debts(&self, market: usize, before: &[(usize, i128)]) -> std::result::Result<(), String> {
+        for (id, base) in before {
+            let shrunk = self.model.position(*id, market).base.abs() < base.abs();
+            let (cash, equity) = (self.model.trader(*id).cash, self.model.health(*id).equity);
+            if shrunk && cash < 0 && equity < 0 {
+                return Err(format!("R4: trader {id} got rid of size with cash {cash} and equity {equity}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What each rung promises about the account it was for.
+    fn check_ladder(&self, op: &Op) -> std::result::Result<(), String> {
+        match op {
+            Op::Liquidate { target, .. } | Op::TakeOver { target, .. } => {
+                let Health { equity, .. } = self.model.health(*target);
+                if equity >= 0 { Ok(()) } else { Err(format!("R3: a liquidation took more than there was: {equity}")) }
+            }
+            Op::Absorb { target, market } => {
+                let account = self.model.trader(*target);
+                let flat = account.positions.iter().flatten().all(|held| held.base == 0);
+                let resolved = !account.bankrupt && account.cash >= 0 && account.absorbed == 0;
+                let day = 86_400;
+                let row = &self.model.markets[*market];
+                let left = row.pool_spent.available(row.terms.pool_budget, day, self.model.now);
+                let used_up = account.cash < 0 && (self.model.pool == 0 || left == 0);
+                let said = account.bankrupt && (!flat || used_up);
+                if said || (flat && resolved) { Ok(()) } else { Err(format!("R4: trader {target}: {account:?}")) }
+            }
+            _ => Ok(()),
+        }
     }
 
     fn place(&mut self, trader: Option<usize>, market: usize, order: &NewOrder) -> std::result::Result<Did, String> {
@@ -256,20 +526,76 @@ impl Pair {
             let cell = view.trader(self.cell(id)).map_err(|error| format!("{error:?}"))?;
             let say = |error| format!("trader {id}: {error:?}");
             let initial = margin::initial(&view, cell, now).map_err(say)?;
-            let maintenance = margin::maintenance(&view, cell).map_err(say)?;
+            let maintenance = margin::maintenance(&view, cell, now).map_err(say)?;
             let (available, validity) = margin::withdrawable(&view, cell, now).map_err(say)?;
             let Initial { equity, required, worst } = self.model.initial(id);
             let engine = (
                 (i128::from(initial.equity.get()), i128::from(initial.required.get()), initial.validity as u8),
-                (i128::from(maintenance.equity.get()), i128::from(maintenance.required.get())),
+                (
+                    i128::from(maintenance.equity.get()),
+                    i128::from(maintenance.required.get()),
+                    maintenance.validity as u8,
+                ),
                 (i128::from(available.get()), validity as u8),
             );
             let expected = self.model.withdrawable(id);
-            let model = ((equity, required, worst as u8), self.model.maintenance(id), (expected.0, expected.1 as u8));
+            let health = self.model.health(id);
+            let health = (health.equity, health.required, health.worst as u8);
+            let model = ((equity, required, worst as u8), health, (expected.0, expected.1 as u8));
             if engine != model {
                 return Err(format!("margins of trader {id}: engine {engine:?}, model {model:?}"));
             }
         }
         Ok(())
+    }
+}
+
+fn closed(done: Liquidated) -> Closed {
+    let number = |atoms: QuoteAtoms| i128::from(atoms.get());
+    Closed { lots: done.lots.get().into(), quote: number(done.quote), fee: number(done.fee), tip: number(done.tip) }
+}
+
+/// R6: those whom a rung of the ladder does not concern, as they were before.
+struct Bystanders(Vec<(usize, super::Trader)>);
+
+impl Bystanders {
+    /// Shortfalls concern those with size in the market, closing those who take part in it; the rest is touched by
+    /// neither.
+    fn of(op: &Op, model: &Model) -> Self {
+        let (market, part) = match op {
+            Op::Deleverage { market, target, .. } => {
+                let target = model.markets[*market].deleverage.as_ref().map_or(*target, |state| state.target);
+                (*market, [Some(target), None])
+            }
+            Op::Absorb { market, target } => (*market, [Some(*target), None]),
+            Op::Liquidate { market, target, keeper, .. } => (*market, [Some(*target), *keeper]),
+            Op::TakeOver { market, target, by, .. } => (*market, [Some(*target), *by]),
+            Op::CancelForRisk { market, .. } => (*market, [None, None]),
+            _ => return Self(Vec::new()),
+        };
+        let concerned = |id: usize| {
+            let sized = matches!(op, Op::Deleverage { .. }) && model.position(id, market).base != 0;
+            let resting = model.markets[market].orders_of(id).next().is_some();
+            let resting = resting && !matches!(op, Op::Deleverage { .. } | Op::Absorb { .. });
+            part.contains(&Some(id)) || sized || resting
+        };
+        let others = model.live().filter(|(id, _)| !concerned(*id));
+        Self(others.map(|(id, trader)| (id, trader.clone())).collect())
+    }
+
+    fn check(&self, model: &Model) -> std::result::Result<(), String> {
+        for (id, before) in &self.0 {
+            if model.trader(*id) != before {
+                return Err(format!("R6: trader {id} was {before:?} and is {:?}", model.trader(*id)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn market_of_trade(op: &Op) -> Option<usize> {
+    match op {
+        Op::Place { market, .. } | Op::Liquidate { market, .. } | Op::TakeOver { market, .. } => Some(*market),
+        _ => None,
     }
 }

@@ -1,6 +1,9 @@
 //! Account bytes: creating, loading, growing, and every way they can be refused.
 
-use crate::support::{World, listing, world::key};
+use crate::support::{
+    World, listing,
+    world::{GENEROUS, key},
+};
 use bytemuck::Zeroable;
 use quantdesk_engine::{
     EngineError, MarketIndex, Result,
@@ -14,7 +17,14 @@ use quantdesk_engine::{
 };
 
 fn identity() -> LedgerIdentity {
-    LedgerIdentity { exchange: key(1), vault: key(2), mint: key(3), mint_decimals: 6, vault_bump: 254 }
+    LedgerIdentity {
+        exchange: key(1),
+        vault: key(2),
+        mint: key(3),
+        mint_decimals: 6,
+        vault_bump: 254,
+        policy: GENEROUS,
+    }
 }
 
 fn create_ledger(bytes: &mut [u8], events: u32) -> Result<()> {
@@ -51,7 +61,7 @@ fn a_ledger_takes_whole_cells_and_a_power_of_two_of_records() {
         let len = ledger_size(events, 1).checked_add_signed(extra).unwrap();
         assert_eq!(create_ledger(Bytes::new(len).get(), events), expected, "{extra} bytes more, {events} records");
     }
-    for (cells, expected) in [(81_780, Ok(())), (81_781, Err(EngineError::CapacityInvalid))] {
+    for (cells, expected) in [(81_748, Ok(())), (81_749, Err(EngineError::CapacityInvalid))] {
         let len = ledger_size(16, cells);
         assert_eq!(len <= ACCOUNT_SIZE_MAX, expected.is_ok());
         assert_eq!(create_ledger(Bytes::new(len).get(), 16), expected, "{len} bytes");
@@ -201,6 +211,58 @@ fn sources_are_complete_distinct_and_found_by_market_and_place() {
         assert_eq!(exchange.set_sources(market, sources), refused);
     }
     assert_eq!(exchange.set_sources(MarketIndex::new(32), &[pyth]), refused);
+}
+
+/// Each kind needs some fields and must leave the others zero.
+#[test]
+fn a_source_names_what_its_kind_needs_and_nothing_else() {
+    let sources = [
+        OracleSource::pyth(key(1)),
+        OracleSource::pyth_pro(key(1)),
+        OracleSource::switchboard(key(2), key(1), key(3), 3),
+        OracleSource::switchboard_quote(key(1), key(3), 3),
+        OracleSource::pyth_lazer(6),
+    ];
+    let (mut exchange, market) = (exchange(), MarketIndex::new(1));
+    for (kind, accounts, source) in (1..).zip([1, 1, 1, 3, 2]).zip(sources).map(|((a, b), c)| (a, b, c)) {
+        assert_eq!(source.kind, kind);
+        assert!(source.is_valid() && source.is_padded());
+        let mut alone = exchange.clone();
+        assert_eq!(alone.set_sources(market, &[source]), Ok(()));
+        assert_eq!(alone.source_accounts(market), accounts);
+        let with = |change: &dyn Fn(&mut OracleSource)| {
+            let mut source = source;
+            change(&mut source);
+            source
+        };
+        let other_key = |old: Key| if old.is_zero() { key(9) } else { Key::ZERO };
+        let others = [
+            with(&|it| it.kind = 0),
+            with(&|it| it.kind = 6),
+            with(&|it| it.kind = 255),
+            with(&|it| it.feed = Key::ZERO),
+            with(&|it| it.account = other_key(it.account)),
+            with(&|it| it.queue = other_key(it.queue)),
+            with(&|it| it.samples_min = u8::from(it.samples_min == 0)),
+        ];
+        assert!(others.iter().all(|source| !source.is_valid()), "kind {kind}");
+    }
+    // A queue has thirty oracles.
+    assert!(OracleSource::switchboard_quote(key(1), key(3), 30).is_valid());
+    assert!(!OracleSource::switchboard_quote(key(1), key(3), 31).is_valid());
+    // A Lazer feed is a number above zero, and nothing but a number.
+    assert_eq!(OracleSource::pyth_lazer(u32::MAX).lazer_feed(), Some(u32::MAX));
+    assert!(OracleSource::pyth_lazer(u32::MAX).is_valid() && !OracleSource::pyth_lazer(0).is_valid());
+    for place in 4..32 {
+        let mut feed = [0; 32];
+        (feed[0], feed[place]) = (6, 1);
+        let mut source = OracleSource::pyth_lazer(6);
+        source.feed = Key::new(&feed);
+        assert!(source.lazer_feed().is_none() && !source.is_valid(), "byte {place}");
+    }
+    assert_eq!(exchange.set_sources(market, &sources[1..]), Ok(()));
+    assert_eq!(exchange.source_accounts(market), 7);
+    assert_eq!([0, 2, 31, 32].map(|market| exchange.source_accounts(MarketIndex::new(market))), [0; 4]);
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Properties of the engine's parts over their whole range, checked against arbitrary-precision arithmetic and plain
 //! restatements of the rules.
 
+mod funding;
 mod layout;
+mod life;
 mod listing;
 mod margin;
 mod math;
 mod money;
+mod outflow;
+mod pool;
 mod price;
 mod slab;
 mod trading;

@@ -3,7 +3,7 @@
 use bytemuck::Zeroable;
 use quantdesk_engine::{
     Lots, PicoPrice, Ppm, QuoteAtoms, SignedPpm, TickValue, Ticks,
-    risk::listing::{ListingParameters, TierParameters},
+    risk::listing::{ListingParameters, RiskParameters, TierParameters},
     state::{Key, OracleSource},
 };
 
@@ -25,6 +25,34 @@ fn sources(given: u8, least: u8, parameters: &mut ListingParameters) {
     }
     parameters.sources_len = given;
     parameters.sources_min = least;
+}
+
+/// A staircase of `step` ppm a second for five seconds, a stable price four times slower, funding of up to 4% a day,
+/// this liquidation fee; initial margin doubles over the upper half of what open interest may be.
+fn risk(step: u32, liquidation_fee: u32, listing: &ListingParameters) -> RiskParameters {
+    RiskParameters {
+        step: Ppm::new(step),
+        step_seconds: 5,
+        stable_step: Ppm::new(step.div_ceil(4)),
+        basis_max: Ppm::new(20_000),
+        funding_dead_zone: Ppm::new(500),
+        funding_cap: Ppm::new(40_000),
+        liquidation_fee: Ppm::new(liquidation_fee),
+        takeover_discount: Ppm::new(10_000),
+        liquidation_buffer: Ppm::new(100_000),
+        interest_scale_max: Ppm::new(2_000_000),
+        interest_scale_lower: Lots::new(listing.open_interest_max.get() / 2),
+        interest_scale_upper: listing.open_interest_max,
+        pool_budget: QuoteAtoms::new(1_000_000),
+        liquidation_tip_max: QuoteAtoms::new(1_000),
+    }
+}
+
+/// Prices that hardly move and next to no funding, so that the envelope leaves room for any margin.
+pub fn calm(listing: &mut ListingParameters) {
+    let risk = &mut listing.risk;
+    (risk.step, risk.step_seconds, risk.stable_step) = (Ppm::new(1), 1, Ppm::new(1));
+    (risk.funding_cap, risk.liquidation_fee) = (Ppm::new(1), Ppm::ZERO);
 }
 
 /// Mark around 100 ticks of 1,000 atoms per lot; two tiers; a maker rebate; one source; few places on the book.
@@ -51,6 +79,7 @@ pub fn usual() -> ListingParameters {
     listing.events_capacity = 64;
     tiers(&[(1_000_000, 50_000), (u64::MAX, 100_000)], &mut listing);
     sources(1, 1, &mut listing);
+    listing.risk = risk(2_000, 5_000, &listing);
     listing
 }
 
@@ -73,6 +102,7 @@ pub fn dust() -> ListingParameters {
     listing.side_capacity = 4;
     tiers(&[(50, 33_333), (171, 77_777), (u64::MAX, 1_000_000)], &mut listing);
     sources(3, 2, &mut listing);
+    listing.risk = risk(1_000, 2_000, &listing);
     listing
 }
 
@@ -97,6 +127,7 @@ pub fn fine() -> ListingParameters {
         [(35_000_001, 7_001), (70_000_003, 11_003), (150_000_007, 19_007), (300_000_011, 50_023), (u64::MAX, 99_991)];
     tiers(&five, &mut listing);
     sources(2, 1, &mut listing);
+    listing.risk = risk(400, 1_000, &listing);
     listing
 }
 
@@ -113,6 +144,7 @@ pub fn vast() -> ListingParameters {
     listing.open_interest_max = Lots::new(3 << 46);
     listing.band = Ppm::new(500_000);
     tiers(&[(1 << 55, 5_000), (1 << 60, 20_001), (u64::MAX, 333_333)], &mut listing);
+    listing.risk = risk(200, 500, &listing);
     listing
 }
 

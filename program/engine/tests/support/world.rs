@@ -3,24 +3,35 @@
 
 use super::listing::DECIMALS;
 use quantdesk_engine::{
-    CellIndex, EngineError, Lots, NodeIndex, Now, PicoPrice, Result, Sequence, Side, Slot, Ticks, UnixSeconds, account,
+    CellIndex, EngineError, Lots, NodeIndex, Now, PicoPrice, Result, Sequence, Side, Slot, Ticks, UnixSeconds,
+    account::{self, Withdrawal},
     book::{NewOrder, OrderKind, Placed, SelfTrade, Sides, Trading},
-    invariant,
+    invariant, outflow,
     risk::{
         listing::{self, ListingParameters},
-        price::SourcePrice,
+        price::{self, Book, SourcePrice},
     },
     state::{
-        IndexEntry, Key, Ledger, LedgerView, Market, MarketView, PositionCell, PriceCondition, TraderCell,
-        ledger::{LedgerIdentity, ledger_size},
+        IndexEntry, Key, Ledger, LedgerView, Market, MarketStatus, MarketView, PositionCell, PriceCondition,
+        TraderCell,
+        ledger::{LedgerIdentity, Policy, ledger_size},
         market::{MARKET_HEADER_SIZE, market_size},
     },
-    units::QuoteAtoms,
+    units::{Ppm, QuoteAtoms},
 };
 
 /// Records in the ledger's event ring.
 pub const CASH_EVENTS: u32 = 16;
+/// Everything is paid at once, fees go to nobody else.
+pub const GENEROUS: Policy = Policy {
+    outflow_rate: Ppm::new(1_000_000),
+    queue_seconds: 86_400,
+    outflow_floor: QuoteAtoms::MAX,
+    pool_fee_share: Ppm::ZERO,
+    unstake_seconds: 86_400,
+};
 const STATUS_OFFSET: usize = 34;
+const LAGGING_OFFSET: usize = 39;
 
 /// A risk group and its clock.
 #[derive(Clone, Debug)]
@@ -78,11 +89,12 @@ impl World {
             mint: key(903),
             mint_decimals: DECIMALS,
             vault_bump: 255,
+            policy: GENEROUS,
         };
         Ledger::create(bytemuck::cast_slice_mut(&mut world.ledger), &identity, CASH_EVENTS).unwrap();
         for (number, parameters) in (0u64..).zip(listings) {
             let mut ledger = Ledger::load(bytemuck::cast_slice_mut(&mut world.ledger)).unwrap();
-            let index = listing::list(&mut ledger, key(1_000 + number), parameters).unwrap();
+            let index = listing::list(&mut ledger, world.now, key(1_000 + number), parameters).unwrap();
             let (side, events) = (parameters.side_capacity, parameters.events_capacity);
             let mut market = words(market_size(side, events));
             Market::create(bytemuck::cast_slice_mut(&mut market), key(900), index, side, events).unwrap();
@@ -170,14 +182,46 @@ impl World {
     }
 
     pub fn withdraw(&mut self, trader: CellIndex, atoms: u64) -> Result<()> {
-        self.ledger(|ledger, now| account::withdraw(ledger, now, trader, QuoteAtoms::new(atoms)))?;
-        self.vault -= atoms;
-        Ok(())
+        self.withdraw_or_queue(trader, atoms).map(|_| ())
+    }
+
+    /// A withdrawal to the token account that is the trader's number.
+    pub fn withdraw_or_queue(&mut self, trader: CellIndex, atoms: u64) -> Result<Withdrawal> {
+        let target = key(u64::from(trader.get()));
+        let done =
+            self.ledger(|ledger, now| account::withdraw(ledger, now, trader, QuoteAtoms::new(atoms), &target))?;
+        if done == Withdrawal::Paid {
+            self.vault -= atoms;
+        }
+        Ok(done)
+    }
+
+    /// Pays the first waiting withdrawal, or returns it if its target is not `usable`. Returns whose it was and how much.
+    pub fn process_queue(&mut self, usable: bool) -> Result<(CellIndex, u64)> {
+        let first = outflow::due(&self.view(), self.now.unix_seconds)?;
+        let atoms = first.atoms.get();
+        if usable {
+            self.ledger(outflow::pay_first)?;
+            self.vault -= atoms;
+        } else {
+            self.ledger(outflow::return_first)?;
+        }
+        Ok((first.trader, atoms))
+    }
+
+    /// Changes what the exchange was created with.
+    pub fn set_policy(&mut self, policy: Policy) {
+        policy.check().unwrap();
+        self.ledger(|ledger, _| {
+            ledger.header.policy = policy;
+            Ok(())
+        })
+        .unwrap();
     }
 
     pub fn collect_fees(&mut self, atoms: u64) -> Result<()> {
-        self.ledger(|ledger, now| account::collect_fees(ledger, now, QuoteAtoms::new(atoms)))?;
-        self.vault -= atoms;
+        let paid = self.ledger(|ledger, now| account::collect_fees(ledger, now, QuoteAtoms::new(atoms)))?;
+        self.vault -= paid.get();
         Ok(())
     }
 
@@ -200,12 +244,14 @@ impl World {
     }
 
     pub fn update_price(&mut self, market: usize, readings: &[Result<SourcePrice>]) -> Result<PriceCondition> {
-        let index = self.market(market).header.index;
-        self.ledger(|ledger, now| ledger.row_mut(index)?.update_price(readings, now))
+        let view = self.market(market);
+        let (index, book) = (view.header.index, Book::of(&view, self.now.unix_seconds));
+        self.ledger(|ledger, now| price::update(ledger, index, readings, &book, now))
     }
 
-    /// All sources of the market agree on this price now.
-    pub fn set_price(&mut self, market: usize, ticks: u32) {
+    /// All sources of the market agree on this price now: the index takes it, mark and stable price follow as far as
+    /// they may.
+    pub fn move_price(&mut self, market: usize, ticks: u32) -> Result<PriceCondition> {
         let row = self.view().rows[market];
         let reading = SourcePrice {
             price: PicoPrice::new(row.tick_size.get() * u64::from(ticks)),
@@ -213,7 +259,21 @@ impl World {
             publish_time: self.now.unix_seconds,
         };
         let readings = vec![Ok(reading); usize::from(row.sources_len)];
-        assert_eq!(self.update_price(market, &readings), Ok(PriceCondition::Good));
+        self.update_price(market, &readings)
+    }
+
+    /// The same, with mark and stable price at their destination at once, as after a long time at this price.
+    pub fn set_price(&mut self, market: usize, ticks: u32) {
+        assert_eq!(self.move_price(market, ticks), Ok(PriceCondition::Good));
+        self.ledger(|ledger, _| {
+            let row = ledger.rows.get_mut(market).ok_or(EngineError::MarketNotFound)?;
+            let price = Ticks::new(ticks);
+            (row.mark, row.stable, row.low, row.high, row.basis) = (price, price, price, price, 0);
+            (row.mark_at, row.stable_at) = (row.updated_at, row.updated_at);
+            bytemuck::bytes_of_mut(row)[LAGGING_OFFSET] = 0;
+            Ok(())
+        })
+        .unwrap();
     }
 
     /// Sets the life-cycle byte of a market's row, as administration will.
@@ -253,7 +313,8 @@ impl World {
     /// Every invariant, and R8 for every trader.
     pub fn check(&self) -> invariant::Check {
         let view = self.view();
-        let markets: Vec<_> = (0..self.markets.len()).map(|market| self.market(market)).collect();
+        let live = |market: &usize| view.rows[*market].status() != Some(MarketStatus::Closed);
+        let markets: Vec<_> = (0..self.markets.len()).filter(live).map(|market| self.market(market)).collect();
         invariant::check_all(&view, &markets, self.vault)?;
         view.traders().try_for_each(|(_, trader)| invariant::requirements(&view, trader))
     }

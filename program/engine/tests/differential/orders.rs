@@ -1,0 +1,107 @@
+//! Orders and cancels at random.
+
+use super::{
+    Run,
+    model::{self, pair::Op},
+    support::world::order,
+};
+use quantdesk_engine::{
+    Lots, NodeIndex, Side, Ticks, UnixSeconds,
+    book::{NewOrder, OrderKind, SelfTrade, Sides},
+};
+
+impl Run {
+    pub(super) fn trade(&mut self, trader: usize) -> Op {
+        let market = self.random.index(3);
+        match self.random.below(10) {
+            0 => self.cancel(trader, market),
+            1 => {
+                let sides = self.random.pick(&[Sides::Both, Sides::Bids, Sides::Asks]);
+                let limit = self.random.pick(&[0, 1, 2, 255]);
+                Op::CancelAll { trader, market, sides, limit }
+            }
+            _ => {
+                let order = self.order(trader, market);
+                let known = !self.random.chance(self.habits.mistakes / 5);
+                Op::Place { trader: known.then_some(trader), market, order }
+            }
+        }
+    }
+
+    /// Mostly a live order of the trader, sometimes another's or one that is gone.
+    fn cancel(&mut self, trader: usize, market: usize) -> Op {
+        let own: Vec<u64> = self.pair.model.markets[market].orders_of(trader).map(|order| order.sequence).collect();
+        let placed = self.pair.model.markets[market].orders_placed;
+        let sequence = if own.is_empty() || self.random.chance(20) {
+            self.random.below(placed + 2)
+        } else {
+            self.random.pick(&own)
+        };
+        let known = self.pair.handles.get(&(market, sequence)).copied();
+        let stray = NodeIndex::new(self.random.below(40) as u32);
+        let handle = if self.random.chance(5) { stray } else { known.unwrap_or(stray) };
+        Op::Cancel { trader, market, handle, sequence }
+    }
+
+    fn order(&mut self, trader: usize, market: usize) -> NewOrder {
+        let reduce_only = self.random.chance(self.habits.reduce_only);
+        let closing = match self.pair.model.position(trader, market).base {
+            base if base > 0 => Side::Ask,
+            _ => Side::Bid,
+        };
+        let any = self.random.pick(&[Side::Bid, Side::Ask]);
+        let side = if reduce_only && self.random.chance(80) { closing } else { any };
+        let kinds = [
+            OrderKind::Limit,
+            OrderKind::Limit,
+            OrderKind::Limit,
+            OrderKind::PostOnly,
+            OrderKind::ImmediateOrCancel,
+            OrderKind::FillOrKill,
+            OrderKind::Market,
+        ];
+        let away = self.random.range(-3, 3) - self.habits.aggression;
+        let away = if side == Side::Bid { -away } else { away } * self.venue.grounds[market].step;
+        let price = (self.marks[market] + away).max(1) as u32;
+        let lots_max = self.venue.grounds[market].lots;
+        let kind = self.random.pick(&kinds);
+        let mut order = order(side, kind, price, 1 + self.random.below(lots_max));
+        order.reduce_only = reduce_only;
+        order.self_trade = self.random.pick(&[
+            SelfTrade::CancelMaker,
+            SelfTrade::CancelTaker,
+            SelfTrade::CancelBoth,
+            SelfTrade::Decrement,
+        ]);
+        let now = self.pair.model.now;
+        if self.random.chance(self.habits.client_ids) {
+            order.client_id = 1 + self.random.below(4);
+        }
+        if self.random.chance(self.habits.expiries) {
+            order.expires_at = UnixSeconds::new(now + self.random.range(1, 30));
+        }
+        if self.random.chance(self.habits.few_matches) {
+            order.match_limit = 1 + self.random.below(3) as u8;
+        }
+        if self.random.chance(self.habits.mistakes) {
+            self.spoil(market, &mut order);
+        }
+        order
+    }
+
+    /// An order at or just past one of the bounds it must keep.
+    fn spoil(&mut self, market: usize, order: &mut NewOrder) {
+        let terms = &self.pair.model.markets[market].terms;
+        let (mark, reach) = (self.pair.model.markets[market].mark, terms.band);
+        let reach = mark * reach / model::PPM;
+        let edge = if order.side == Side::Bid { mark + reach } else { mark - reach };
+        let prices = [0, terms.price_max, terms.price_max + 1, edge, edge + 1, edge - 1];
+        let lots = [0, 1, terms.lots_min - 1, terms.lots_min, terms.lots_max, terms.lots_max + 1];
+        match self.random.below(4) {
+            0 => order.price = Ticks::new(self.random.pick(&prices).max(0) as u32),
+            1 => order.lots = Lots::new(self.random.pick(&lots) as u64),
+            2 => order.match_limit = 0,
+            _ => order.expires_at = UnixSeconds::new(self.pair.model.now - self.random.range(-1, 1)),
+        }
+    }
+}
