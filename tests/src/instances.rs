@@ -3,14 +3,25 @@
 
 use crate::{
     read,
-    scene::{self, EVENTS, MARK, Other, PRICE, Party, Scene, ask, bid, blank_venue},
+    scene::{self, EVENTS, MARK, Other, PICO, PRICE, Party, SIDE, Scene, ask, bid, blank_venue},
 };
 use quantdesk_client::{
-    Address, Tag,
-    engine::{QuoteAtoms, book::Sides, state::market::market_size},
-    instruction::Venue,
+    Address, Tag, address,
+    engine::{
+        Lots, MarketIndex, Ppm, QuoteAtoms,
+        book::Sides,
+        risk::{
+            life::MarginParameters,
+            listing::{ListingParameters, TierParameters},
+        },
+        state::{MarketStatus, ledger::Policy, market::market_size},
+    },
+    instruction::{Target, Venue},
 };
-use quantdesk_sim::chain::{Chain, PROGRAM};
+use quantdesk_sim::{
+    chain::{Chain, PROGRAM},
+    desk::{MarketSpec, POLICY, Sources},
+};
 use solana_instruction::Instruction;
 
 /// What an instruction expects of an account.
@@ -18,7 +29,7 @@ use solana_instruction::Instruction;
 pub enum Role {
     /// Signs.
     Signer,
-    /// Signs and pays rent.
+    /// Signs and pays or is paid rent.
     Payer,
     /// Address of an exchange that does not exist yet.
     NewExchange,
@@ -32,6 +43,10 @@ pub enum Role {
     Ledger,
     /// Live market.
     Market,
+    /// Live market that is only read.
+    MarketRead,
+    /// Stake in the protection pool.
+    Stake,
     /// Token account outside.
     Tokens,
     /// Vault.
@@ -63,10 +78,16 @@ pub struct Instance {
 
 /// The chain that all instances are valid on.
 pub struct World {
-    /// Exchange with Alice and Bob, who hold positions and orders.
+    /// Exchange with Alice and Bob, who hold positions, orders and stake.
     pub scene: Scene,
     /// A trader without anything.
     pub carol: Party,
+    /// Another trading account of Alice's.
+    pub second: Party,
+    /// Below two thirds of maintenance margin, with an order.
+    pub dora: Party,
+    /// Without equity.
+    pub erin: Party,
     /// Token account of the admin.
     pub admin_tokens: Address,
     /// Accounts for an exchange that does not exist yet.
@@ -77,12 +98,33 @@ pub struct World {
     pub sister: Other,
     /// An exchange of somebody else.
     pub stranger: Other,
+    /// An exchange in which a withdrawal waits and is due, and the token account it goes to.
+    pub waiting: (Other, Address),
+    /// A stake of Alice's in another ledger's pool.
+    pub foreign_stake: Address,
     /// Another mint.
     pub mint: Address,
 }
 
 /// Number of the exchange that [`Tag::CreateExchange`] creates.
 pub const NEW_ID: u64 = 9;
+
+/// A market that is settled and empty.
+pub const OVER: usize = 1;
+/// A market that is settled and holds positions of Alice and Bob.
+pub const HELD: usize = 2;
+/// A market that never had a price and may be settled.
+pub const LATE: usize = 3;
+
+/// Price at which Dora and Erin bought, in ticks: 6% above what it is in the end.
+const BOUGHT_AT: u32 = 212_000;
+/// Longer than a price has to be dead for a market to be settled.
+const ABANDONED: i64 = 87_002;
+/// Longer than a settled market's positions have to wait.
+const GRACE: i64 = 3_601;
+/// Hardly anything leaves at once.
+const SLOW: Policy =
+    Policy { outflow_rate: Ppm::new(1_000), outflow_floor: QuoteAtoms::new(1), queue_seconds: 3_600, ..POLICY };
 
 impl Default for World {
     fn default() -> Self {
@@ -93,13 +135,18 @@ impl Default for World {
 impl World {
     /// Builds it.
     pub fn new() -> Self {
-        let mut scene = Scene::new();
+        let mut scene = first_day();
         let carol = empty_party(&mut scene);
-        scene.trade(1_000);
+        let second = scene::party_of(&mut scene.desk, scene.alice.trader.authority, 1);
+        let [dora, erin] = losers(&mut scene);
+        hold_and_stake(&mut scene);
+        let admin = scene.desk.admin;
+        let waiting = queued(&mut scene, admin);
+        later(&mut scene);
         let (alice, bob) = (scene.alice, scene.bob);
+        scene.trade(1_000);
         scene.accept(&alice, &bid(MARK - 10, 5).client_id(1).build());
         scene.accept(&bob, &ask(MARK + 10, 5).client_id(1).build());
-        let admin = scene.desk.admin;
         let admin_tokens = scene.desk.fund(&admin, 0).unwrap();
         let blank = blank_venue(&mut scene.desk, NEW_ID);
         let (blank_market, mint) = (scene.desk.name(b"market"), scene.desk.name(b"mint"));
@@ -108,16 +155,30 @@ impl World {
         scene.desk.chain.create_account(blank_market, size, PROGRAM).unwrap();
         scene.desk.chain.create_mint(mint, 6).unwrap();
         let somebody = scene.desk.name(b"somebody");
-        for payer in [bob.trader.authority, carol.trader.authority] {
-            scene.desk.chain.give_lamports(payer, 1 << 40).unwrap();
-        }
+        scene.desk.chain.give_lamports(carol.trader.authority, 1 << 40).unwrap();
         let [sister, stranger] = [(2, admin), (3, somebody)].map(|(id, admin)| {
             scene.desk.chain.give_lamports(admin, 1 << 40).unwrap();
             beside(&mut scene, id, admin)
         });
+        let foreign_stake = foreign_stake(&mut scene, &sister);
+        scene.wait(5);
         scene.desk.set_price(0, PRICE + PRICE / 1_000).unwrap();
         scene.desk.publish(0, PRICE, 0).unwrap();
-        Self { scene, carol, admin_tokens, blank, blank_market, sister, stranger, mint }
+        Self {
+            scene,
+            carol,
+            second,
+            dora,
+            erin,
+            admin_tokens,
+            blank,
+            blank_market,
+            sister,
+            stranger,
+            waiting,
+            foreign_stake,
+            mint,
+        }
     }
 
     /// The chain.
@@ -131,43 +192,218 @@ impl World {
     }
 
     fn instance(&self, tag: Tag) -> Instance {
-        use Role::*;
-        let (scene, alice) = (&self.scene, &self.scene.alice);
-        let (venue, admin, market) = (&scene.desk.venue, scene.desk.admin, scene.market());
-        let parameters = &scene.desk.markets[0].parameters;
-        let atoms = QuoteAtoms::new(3);
-        let trade = vec![Signer, Market, Ledger];
-        let (roles, instruction) = match tag {
-            Tag::CreateExchange => (
-                vec![Payer, NewExchange, BlankLedger, Vault, Mint, Authority, System],
-                self.blank.create_exchange(admin, NEW_ID, EVENTS),
-            ),
-            Tag::ListMarket => {
-                (vec![Signer, Exchange, Ledger, BlankMarket], venue.list_market(admin, self.blank_market, parameters))
-            }
-            Tag::GrowLedger => (vec![Payer, Exchange, Ledger, System], venue.grow_ledger(admin, 2)),
-            Tag::CollectFees => (
-                vec![Signer, Exchange, Ledger, Tokens, Vault, Authority, TokenProgram],
-                venue.collect_fees(admin, self.admin_tokens, atoms),
-            ),
-            Tag::OpenTrader => (vec![Signer, Ledger], venue.open_trader(alice.trader.authority, 5)),
-            Tag::CloseTrader => (vec![Signer, Ledger], venue.close_trader(&self.carol.trader)),
-            Tag::Deposit => (vec![Signer, Ledger, Tokens, Vault, TokenProgram], scene.deposit(alice, 3)),
-            Tag::Withdraw => (vec![Signer, Ledger, Tokens, Vault, Authority, TokenProgram], scene.withdraw(alice, 3)),
-            Tag::PlaceOrder => (trade, scene.order(alice, &ask(MARK + 1, 7).client_id(2).build())),
-            Tag::CancelOrder => {
-                let (node, sequence) = read::handles(&scene.desk, &alice.trader, 0)[0];
-                (trade, venue.cancel_order(&alice.trader, &market, node, sequence))
-            }
-            Tag::CancelAll => (trade, venue.cancel_all(&alice.trader, &market, Sides::Both, 9)),
-            Tag::UpdatePrice => {
-                let feeds = &scene.desk.markets[0].feeds;
-                (vec![Exchange, Ledger, Pyth, Switchboard], venue.update_price(scene.desk.markets[0].index, feeds))
-            }
+        let (roles, instruction) = match tag.byte() {
+            0..20 => self.administration(tag),
+            20..40 => self.collateral(tag),
+            40..60 => self.trading(tag),
+            60..80 => self.cranks(tag),
+            80..100 => self.ladder(tag),
+            _ => self.pool(tag),
         };
         assert_eq!(roles.len(), instruction.accounts.len());
         Instance { tag, roles, instruction }
     }
+
+    fn administration(&self, tag: Tag) -> (Vec<Role>, Instruction) {
+        use Role::*;
+        let desk = &self.scene.desk;
+        let (venue, admin, listed) = (&desk.venue, desk.admin, &desk.markets[0]);
+        match tag {
+            Tag::CreateExchange => (
+                vec![Payer, NewExchange, BlankLedger, Vault, Mint, Authority, System],
+                self.blank.create_exchange(admin, NEW_ID, EVENTS, &POLICY),
+            ),
+            Tag::ListMarket => (
+                vec![Signer, Exchange, Ledger, BlankMarket],
+                venue.list_market(admin, self.blank_market, &listed.parameters),
+            ),
+            Tag::GrowLedger => (vec![Payer, Exchange, Ledger, System], venue.grow_ledger(admin, 2)),
+            Tag::CollectFees => (
+                vec![Signer, Exchange, Ledger, Tokens, Vault, Authority, TokenProgram],
+                venue.collect_fees(admin, self.admin_tokens, QuoteAtoms::new(3)),
+            ),
+            Tag::SetMarketStatus => {
+                (vec![Signer, Exchange, Ledger], venue.set_market_status(admin, listed.index, MarketStatus::ReduceOnly))
+            }
+            Tag::SetMargin => {
+                (vec![Signer, Exchange, Ledger], venue.set_margin(admin, &margin_of(listed.index, &listed.parameters)))
+            }
+            Tag::CloseMarket => {
+                (vec![Payer, Exchange, Ledger, Market], venue.close_market(admin, &desk.markets[OVER].address))
+            }
+            _ => unreachable!(),
+        }
+    }
+
+    fn collateral(&self, tag: Tag) -> (Vec<Role>, Instruction) {
+        use Role::*;
+        let (scene, alice) = (&self.scene, &self.scene.alice);
+        let venue = &scene.desk.venue;
+        match tag {
+            Tag::OpenTrader => (vec![Signer, Ledger], venue.open_trader(alice.trader.authority, 5)),
+            Tag::CloseTrader => (vec![Signer, Ledger], venue.close_trader(&self.carol.trader)),
+            Tag::Deposit => (vec![Signer, Ledger, Tokens, Vault, TokenProgram], scene.deposit(alice, 3)),
+            Tag::Withdraw => (vec![Signer, Ledger, Tokens, Vault, Authority, TokenProgram], scene.withdraw(alice, 3)),
+            Tag::ProcessWithdrawQueue => {
+                let (other, tokens) = &self.waiting;
+                (vec![Ledger, Tokens, Vault, Authority, TokenProgram], other.venue.process_withdraw_queue(*tokens))
+            }
+            Tag::TransferCash => {
+                (vec![Signer, Ledger], venue.transfer_cash(&alice.trader, &self.second.trader, QuoteAtoms::new(3)))
+            }
+            _ => unreachable!(),
+        }
+    }
+
+    fn trading(&self, tag: Tag) -> (Vec<Role>, Instruction) {
+        let (scene, alice, market) = (&self.scene, &self.scene.alice, self.scene.market());
+        let instruction = match tag {
+            Tag::PlaceOrder => scene.order(alice, &ask(MARK + 1, 7).client_id(2).build()),
+            Tag::CancelOrder => {
+                let (node, sequence) = read::handles(&scene.desk, &alice.trader, 0)[0];
+                scene.desk.venue.cancel_order(&alice.trader, &market, node, sequence)
+            }
+            Tag::CancelAll => scene.desk.venue.cancel_all(&alice.trader, &market, Sides::Both, 9),
+            _ => unreachable!(),
+        };
+        (vec![Role::Signer, Role::Market, Role::Ledger], instruction)
+    }
+
+    fn cranks(&self, tag: Tag) -> (Vec<Role>, Instruction) {
+        use Role::*;
+        let desk = &self.scene.desk;
+        let (venue, listed) = (&desk.venue, &desk.markets[0]);
+        match tag {
+            Tag::UpdatePrice => (
+                vec![Exchange, Ledger, MarketRead, Pyth, Switchboard],
+                venue.update_price(&listed.address, listed.index, &listed.feeds),
+            ),
+            Tag::SettleMarket => (vec![Market, Ledger], venue.settle_market(&desk.markets[LATE].address)),
+            Tag::SettleMarketPosition => (
+                vec![Market, Ledger],
+                venue.settle_market_position(&desk.markets[HELD].address, target(&self.scene.bob)),
+            ),
+            Tag::Sweep => (vec![Ledger], venue.sweep(9)),
+            _ => unreachable!(),
+        }
+    }
+
+    fn ladder(&self, tag: Tag) -> (Vec<Role>, Instruction) {
+        use Role::*;
+        let (desk, keeper, market) = (&self.scene.desk, &self.scene.alice.trader, self.scene.market());
+        let (dora, erin) = (target(&self.dora), target(&self.erin));
+        match tag {
+            Tag::CancelForRisk => (vec![Market, Ledger], desk.venue.cancel_for_risk(&market, dora, 9)),
+            Tag::Liquidate => (vec![Signer, Market, Ledger], desk.venue.liquidate(keeper, &market, dora, 9)),
+            Tag::TakeOver => {
+                (vec![Signer, Market, Ledger], desk.venue.take_over(keeper, &market, dora, Lots::new(100)))
+            }
+            Tag::AbsorbShortfall => (vec![Ledger], desk.venue.absorb_shortfall(desk.markets[0].index, erin)),
+            Tag::Deleverage => (vec![Market, Ledger], desk.venue.deleverage(&market, erin, 9)),
+            _ => unreachable!(),
+        }
+    }
+
+    fn pool(&self, tag: Tag) -> (Vec<Role>, Instruction) {
+        use Role::*;
+        let (venue, alice) = (&self.scene.desk.venue, &self.scene.alice.trader);
+        match tag {
+            Tag::StakePool => (vec![Payer, Ledger, Stake, System], venue.stake_pool(alice, QuoteAtoms::new(3))),
+            Tag::RequestUnstake => (vec![Signer, Ledger, Stake], venue.request_unstake(alice, 3)),
+            Tag::Unstake => (vec![Signer, Ledger, Stake], venue.unstake(alice)),
+            Tag::FundPool => (vec![Signer, Ledger], venue.fund_pool(alice, QuoteAtoms::new(3))),
+            _ => unreachable!(),
+        }
+    }
+}
+
+/// An account as a step of the ladder names it.
+pub const fn target(party: &Party) -> Target {
+    Target { trader: party.trader.cell, generation: party.trader.generation }
+}
+
+/// What the market was listed with, as parameters of `SetMargin`.
+fn margin_of(market: MarketIndex, listed: &ListingParameters) -> MarginParameters {
+    let tiers: [TierParameters; 6] = listed.tiers;
+    MarginParameters::new(market, listed.maintenance, 86_400, tiers, listed.tiers_len)
+}
+
+/// SOL at [`BOUGHT_AT`], the other markets, Alice and Bob.
+fn first_day() -> Scene {
+    let mut desk = scene::small_desk();
+    desk.list(&scene::sol()).unwrap();
+    desk.set_price(0, u64::from(BOUGHT_AT) * PICO / 1_000).unwrap();
+    for symbol in ["OVER-PERP", "HELD-PERP", "LATE-PERP"] {
+        let spec = MarketSpec { symbol: symbol.into(), sources: Sources::Pyth, ..scene::btc() };
+        assert_eq!(spec.side_capacity, SIDE);
+        desk.list(&spec).unwrap();
+    }
+    desk.set_price(HELD, 100_000 * PICO).unwrap();
+    let (alice, bob) = (scene::party(&mut desk, 0), scene::party(&mut desk, 0));
+    for owner in [alice.trader.authority, bob.trader.authority] {
+        desk.chain.give_lamports(owner, 1 << 40).unwrap();
+    }
+    Scene { desk, alice, bob }
+}
+
+/// Dora with some capital and a far bid, and Erin with hardly any buy one SOL each at the first price.
+fn losers(scene: &mut Scene) -> [Party; 2] {
+    let [dora, erin, house] = [14_000_000, 10_800_000, scene::CAPITAL].map(|atoms| {
+        let owner = scene.desk.name(b"owner");
+        let (trader, tokens) = scene.desk.open(owner, 0, atoms).unwrap();
+        Party { trader, tokens }
+    });
+    for buyer in [dora, erin] {
+        scene.accept(&house, &ask(BOUGHT_AT, 1_000).build());
+        scene.accept(&buyer, &bid(BOUGHT_AT, 1_000).immediate_or_cancel().build());
+    }
+    scene.accept(&dora, &bid(150_000, 10).build());
+    [dora, erin]
+}
+
+/// Positions of Alice and Bob in the market that will be settled, and their stakes.
+fn hold_and_stake(scene: &mut Scene) {
+    let (alice, bob) = (scene.alice, scene.bob);
+    for (party, order) in [(alice, ask(1_000_000, 10).build()), (bob, bid(1_000_000, 10).immediate_or_cancel().build())]
+    {
+        scene.desk.place(&party.trader, HELD, &order).unwrap();
+    }
+    for party in [alice, bob] {
+        let stake = scene.desk.venue.stake_pool(&party.trader, QuoteAtoms::new(10_000_000));
+        scene.desk.chain.send(stake).unwrap();
+    }
+    scene.desk.chain.send(scene.desk.venue.request_unstake(&alice.trader, 4_000_000)).unwrap();
+}
+
+/// An exchange whose outflow is limited, with a withdrawal in its queue.
+fn queued(scene: &mut Scene, admin: Address) -> (Other, Address) {
+    scene.desk.chain.give_lamports(admin, 1 << 40).unwrap();
+    let (other, party) = scene::beside_with(&mut scene.desk, 4, admin, &SLOW, |desk| scene::party(desk, 0));
+    let withdraw = other.venue.withdraw(&party.trader, party.tokens, QuoteAtoms::new(scene::CAPITAL));
+    scene.desk.chain.send(withdraw).unwrap();
+    (other, party.tokens)
+}
+
+/// A day passes. Two markets are settled, and SOL arrives at its price.
+fn later(scene: &mut Scene) {
+    scene.wait(ABANDONED);
+    for market in [OVER, HELD] {
+        let address = scene.desk.markets[market].address;
+        scene.desk.chain.send(scene.desk.venue.settle_market(&address)).unwrap();
+    }
+    scene.wait(GRACE);
+    scene.desk.settle_price(0, PRICE).unwrap();
+}
+
+/// A copy of Alice's stake that names another ledger.
+fn foreign_stake(scene: &mut Scene, other: &Other) -> Address {
+    let desk = &mut scene.desk;
+    let own = address::stake(&PROGRAM, &desk.venue.ledger, &scene.alice.trader.authority);
+    let mut account = desk.chain.account(&own).unwrap();
+    account.data[16..48].copy_from_slice(other.venue.ledger.as_array());
+    let address = desk.name(b"stake");
+    desk.chain.set_account(address, account).unwrap();
+    address
 }
 
 fn empty_party(scene: &mut Scene) -> Party {

@@ -3,9 +3,11 @@
 //! * [`refused`], [`refuses`] — a refusal with exactly this code, and nothing changed by it.
 //! * [`snapshot`] — every account before and after, and which bytes of which account may differ.
 //! * [`scene`] — an exchange with one market and two traders; second exchanges beside it.
+//! * [`failing`] — accounts that fail, and the engine on this machine beside the program.
 //! * [`instances`] — a valid instruction of every kind on one chain.
 //! * [`read`] — numbers out of account bytes.
 
+pub mod failing;
 pub mod instances;
 pub mod read;
 pub mod scene;

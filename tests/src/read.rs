@@ -125,6 +125,36 @@ impl LedgerMap {
         start..start + 8
     }
 
+    /// The protection pool.
+    pub const fn pool() -> Range<usize> {
+        let start = offset_of!(LedgerHeader, pool);
+        start..start + 8
+    }
+
+    /// Shares of the pool.
+    pub const fn pool_shares() -> Range<usize> {
+        let start = offset_of!(LedgerHeader, pool_shares);
+        start..start + 8
+    }
+
+    /// What waiting withdrawals wait for.
+    pub const fn withdraw_queue() -> Range<usize> {
+        let start = offset_of!(LedgerHeader, withdraw_queue);
+        start..start + 8
+    }
+
+    /// First, last and number of the waiting withdrawals.
+    pub const fn queue() -> Range<usize> {
+        let start = offset_of!(LedgerHeader, queue_first);
+        start..start + 12
+    }
+
+    /// What the outflow limiter remembers.
+    pub const fn outflow() -> Range<usize> {
+        let start = offset_of!(LedgerHeader, outflow);
+        start..start + 16
+    }
+
     /// The number of events.
     pub const fn events_written() -> Range<usize> {
         let start = offset_of!(LedgerHeader, events_written);

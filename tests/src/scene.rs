@@ -2,23 +2,31 @@
 
 use quantdesk_client::{
     Address, address,
-    engine::{Lots, QuoteAtoms, Side, Ticks, UnixSeconds, book::NewOrder, state::ledger::ledger_size},
+    engine::{
+        Lots, QuoteAtoms, Side, Ticks, UnixSeconds,
+        book::NewOrder,
+        state::{
+            LedgerHeader,
+            ledger::{Policy, ledger_size},
+        },
+    },
     instruction::{Trader, Venue},
     order::Ticket,
     view,
 };
 use quantdesk_sim::{
     chain::{Chain, PROGRAM},
-    desk::{Desk, DeskConfig, Market, MarketSpec, Sources},
+    desk::{Desk, DeskConfig, Market, MarketSpec, POLICY, Sources},
 };
 use solana_account::Account;
 use solana_instruction::Instruction;
 use solana_program_pack::Pack;
 use spl_token_interface::state::Account as TokenAccount;
+use std::mem::offset_of;
 
 use crate::{
     Sent,
-    read::{LedgerMap, MarketMap},
+    read::{self, LedgerMap, MarketMap},
 };
 
 /// One quote unit in the scale of oracle prices.
@@ -92,7 +100,16 @@ impl Scene {
 
     /// A scene on another market.
     pub fn on(spec: &MarketSpec) -> Self {
-        let mut desk = small_desk();
+        Self::of(small_desk(), spec)
+    }
+
+    /// A scene on the usual SOL market of an exchange with this policy.
+    pub fn with_policy(policy: Policy) -> Self {
+        let config = DeskConfig { cells: 48, events: EVENTS, policy, ..DeskConfig::default() };
+        Self::of(Desk::new(config).unwrap(), &sol())
+    }
+
+    fn of(mut desk: Desk, spec: &MarketSpec) -> Self {
         let market = desk.list(spec).unwrap();
         desk.set_price(market, PRICE).unwrap();
         let (alice, bob) = (party(&mut desk, 0), party(&mut desk, 0));
@@ -197,8 +214,19 @@ pub struct Other {
 
 /// Creates one more exchange on the same chain and runs `build` on it, as if it were the desk's own.
 pub fn beside<T>(desk: &mut Desk, id: u64, admin: Address, build: impl FnOnce(&mut Desk) -> T) -> (Other, T) {
+    beside_with(desk, id, admin, &POLICY, build)
+}
+
+/// The same with another policy.
+pub fn beside_with<T>(
+    desk: &mut Desk,
+    id: u64,
+    admin: Address,
+    policy: &Policy,
+    build: impl FnOnce(&mut Desk) -> T,
+) -> (Other, T) {
     let venue = blank_venue(desk, id);
-    desk.chain.send(venue.create_exchange(admin, id, EVENTS)).unwrap();
+    desk.chain.send(venue.create_exchange(admin, id, EVENTS, policy)).unwrap();
     let own = (desk.venue, desk.admin, std::mem::take(&mut desk.markets));
     (desk.venue, desk.admin) = (venue, admin);
     let built = build(desk);
@@ -215,6 +243,17 @@ pub fn edit_token(chain: &mut Chain, address: Address, edit: impl FnOnce(&mut To
         TokenAccount::pack_into_slice(&token, &mut account.data);
     });
 }
+
+/// Marks a trading account bankrupt, as a failed liquidation would.
+pub fn mark_bankrupt(desk: &mut Desk, trader: &Trader) {
+    let ledger = desk.venue.ledger;
+    patch(&mut desk.chain, ledger, LEDGER.cell(trader.cell).start + BANKRUPT, &[1]);
+    let count = read::header(desk).bankrupts + 1;
+    patch(&mut desk.chain, ledger, offset_of!(LedgerHeader, bankrupts), &count.to_le_bytes());
+}
+
+/// Where a trader cell keeps whether it is bankrupt.
+const BANKRUPT: usize = 86;
 
 /// Changes an account in place.
 pub fn edit_account(chain: &mut Chain, address: Address, edit: impl FnOnce(&mut Account)) {

@@ -8,7 +8,10 @@ use quantdesk_client::{
     Address, Refusal, Tag, address,
     engine::{
         EngineError,
-        state::{exchange::EXCHANGE_DISCRIMINATOR, ledger::LEDGER_DISCRIMINATOR, market::MARKET_DISCRIMINATOR},
+        state::{
+            exchange::EXCHANGE_DISCRIMINATOR, ledger::LEDGER_DISCRIMINATOR, market::MARKET_DISCRIMINATOR,
+            stake::STAKE_DISCRIMINATOR,
+        },
     },
     error::ProgramError,
     instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM},
@@ -67,8 +70,8 @@ enum Mutation {
 enum Outcome {
     /// This code of the program.
     Refused(ProgramError),
-    /// This error of the token program.
-    TokenProgram(InstructionError),
+    /// This error of another program that was called.
+    Called(InstructionError),
     /// Nothing is wrong with it.
     Accepted,
 }
@@ -80,7 +83,7 @@ impl<T: Into<ProgramError>> From<T> for Outcome {
 }
 
 const fn is_own(role: Role) -> bool {
-    matches!(role, Role::Exchange | Role::Ledger | Role::Market)
+    matches!(role, Role::Exchange | Role::Ledger | Role::Market | Role::MarketRead | Role::Stake)
 }
 
 const fn is_blank(role: Role) -> bool {
@@ -122,11 +125,13 @@ fn mutations(instance: &Instance, place: usize) -> Vec<Mutation> {
         list.push(Mutation::Owner(own));
     }
     if is_own(role) || is_blank(role) {
-        let discriminators = [EXCHANGE_DISCRIMINATOR, LEDGER_DISCRIMINATOR, MARKET_DISCRIMINATOR, u64::MAX];
+        let discriminators =
+            [EXCHANGE_DISCRIMINATOR, LEDGER_DISCRIMINATOR, MARKET_DISCRIMINATOR, STAKE_DISCRIMINATOR, u64::MAX];
         let own = match role {
             Role::Exchange => EXCHANGE_DISCRIMINATOR,
             Role::Ledger => LEDGER_DISCRIMINATOR,
-            Role::Market => MARKET_DISCRIMINATOR,
+            Role::Market | Role::MarketRead => MARKET_DISCRIMINATOR,
+            Role::Stake => STAKE_DISCRIMINATOR,
             _ => 0,
         };
         list.extend(discriminators.into_iter().chain([0]).filter(|it| *it != own).map(Mutation::Discriminator));
@@ -154,7 +159,9 @@ fn replacement(world: &World, instance: &Instance, role: Role, sister: bool) -> 
         Role::NewExchange if sister => desk.venue.exchange,
         Role::NewExchange => address::exchange(&PROGRAM, 77),
         Role::BlankLedger | Role::Ledger => other.venue.ledger,
-        Role::BlankMarket | Role::Market => other.markets[0].address,
+        Role::BlankMarket | Role::Market | Role::MarketRead => other.markets[0].address,
+        Role::Stake if sister => address::stake(&PROGRAM, &desk.venue.ledger, &bob.trader.authority),
+        Role::Stake => world.foreign_stake,
         Role::Exchange => other.venue.exchange,
         Role::Tokens if sister && instance.tag == Tag::CollectFees => world.scene.alice.tokens,
         Role::Tokens => bob.tokens,
@@ -216,6 +223,17 @@ fn apply(world: &World, instance: &Instance, place: usize, mutation: Mutation, c
 /// What must come of an account of `role` in an instruction of kind `tag` that is wrong in this way.
 fn rule(tag: Tag, role: Role, mutation: Mutation) -> Outcome {
     match mutation {
+        // What can no longer be paid goes back to the trader: nothing that happens to its account stops the queue.
+        Mutation::Owner(_) | Mutation::Absent | Mutation::Length(_) | Mutation::NoData | Mutation::Zeroed
+            if (tag, role) == (Tag::ProcessWithdrawQueue, Role::Tokens) =>
+        {
+            Outcome::Accepted
+        }
+        // An account that is not there is created; one without data that is not the System program's cannot be.
+        Mutation::Absent if (tag, role) == (Tag::StakePool, Role::Stake) => Outcome::Accepted,
+        Mutation::NoData if (tag, role) == (Tag::StakePool, Role::Stake) => {
+            Outcome::Called(InstructionError::Custom(0))
+        }
         Mutation::Missing => missing(tag, role),
         Mutation::Unsigned => Refusal::SignatureMissing.into(),
         Mutation::ReadOnly => Refusal::NotWritable.into(),
@@ -228,7 +246,8 @@ fn rule(tag: Tag, role: Role, mutation: Mutation) -> Outcome {
         Mutation::Zeroed => wrong_length(role),
         Mutation::Sister => sister(tag, role),
         Mutation::Stranger => match (tag, role) {
-            (Tag::ListMarket | Tag::GrowLedger | Tag::CollectFees, Role::Exchange) => Refusal::NotAuthorized.into(),
+            (_, Role::Exchange) if is_administration(tag) => Refusal::NotAuthorized.into(),
+            (_, Role::Stake) => Refusal::WrongLedger.into(),
             _ => sister(tag, role),
         },
         Mutation::OwnProgram | Mutation::Sysvar => unwritable_stranger(tag, role),
@@ -239,9 +258,10 @@ fn rule(tag: Tag, role: Role, mutation: Mutation) -> Outcome {
 /// A missing account is a wrong number of accounts; where the number is not fixed, the next ones move up.
 fn missing(tag: Tag, role: Role) -> Outcome {
     match (tag, role) {
-        // The ledger in the exchange's place, and a price update in the ledger's.
+        // The ledger in the exchange's place, the market in the ledger's, a price update in the market's.
         (Tag::UpdatePrice, Role::Exchange) => EngineError::AccountSize.into(),
         (Tag::UpdatePrice, Role::Ledger) => Refusal::WrongLedger.into(),
+        (Tag::UpdatePrice, Role::MarketRead) => Refusal::WrongAddress.into(),
         _ => Refusal::AccountsCount.into(),
     }
 }
@@ -250,6 +270,8 @@ fn wrong_owner(role: Role) -> Outcome {
     match role {
         Role::Mint => Refusal::WrongMint.into(),
         _ if is_token(role) => Refusal::TokenAccountInvalid.into(),
+        // Its authority can close it, and must not stop the market's other sources; here it is needed.
+        Role::Switchboard => EngineError::OracleNotTrusted.into(),
         _ if is_oracle(role) => Refusal::OracleWrongOwner.into(),
         _ => Refusal::WrongOwner.into(),
     }
@@ -260,6 +282,7 @@ fn wrong_length(role: Role) -> Outcome {
         Role::Mint => Refusal::WrongMint.into(),
         _ if is_blank(role) => EngineError::CapacityInvalid.into(),
         _ if is_token(role) => Refusal::TokenAccountInvalid.into(),
+        Role::Switchboard => EngineError::OracleNotTrusted.into(),
         _ if is_oracle(role) => Refusal::OracleWrongType.into(),
         _ => EngineError::AccountSize.into(),
     }
@@ -267,7 +290,27 @@ fn wrong_length(role: Role) -> Outcome {
 
 /// Whether an instruction compares the ledger with what the exchange says before it opens it.
 const fn ledger_is_bound(tag: Tag) -> bool {
-    matches!(tag, Tag::ListMarket | Tag::GrowLedger | Tag::CollectFees | Tag::UpdatePrice)
+    is_administration(tag) || matches!(tag, Tag::UpdatePrice)
+}
+
+/// Whether an instruction is the admin's of an exchange that exists.
+const fn is_administration(tag: Tag) -> bool {
+    tag.byte() > Tag::CreateExchange.byte() && tag.byte() < Tag::OpenTrader.byte()
+}
+
+/// Whether an instruction is about a trader's cash, which the ledger names by its cell.
+const fn moves_cash(tag: Tag) -> bool {
+    matches!(
+        tag,
+        Tag::CloseTrader
+            | Tag::Deposit
+            | Tag::Withdraw
+            | Tag::TransferCash
+            | Tag::StakePool
+            | Tag::RequestUnstake
+            | Tag::Unstake
+            | Tag::FundPool
+    )
 }
 
 /// Another account of the same kind, sound in itself.
@@ -275,14 +318,20 @@ fn sister(tag: Tag, role: Role) -> Outcome {
     match role {
         // Anybody may open an account for itself, in any ledger, and create an exchange.
         Role::Signer | Role::Payer if matches!(tag, Tag::OpenTrader | Tag::CreateExchange) => Outcome::Accepted,
-        Role::Ledger if tag == Tag::OpenTrader => Outcome::Accepted,
+        Role::Ledger if matches!(tag, Tag::OpenTrader | Tag::Sweep) => Outcome::Accepted,
         Role::Signer | Role::Payer => Refusal::NotAuthorized.into(),
         // The same cell is another owner's there.
-        Role::Ledger if matches!(tag, Tag::CloseTrader | Tag::Deposit | Tag::Withdraw) => Refusal::NotAuthorized.into(),
+        Role::Ledger if moves_cash(tag) => Refusal::NotAuthorized.into(),
+        // There is no trader in that cell, and the vault is another one.
+        Role::Ledger if tag == Tag::AbsorbShortfall => EngineError::TraderNotFound.into(),
+        Role::Ledger if tag == Tag::ProcessWithdrawQueue => Refusal::WrongVault.into(),
+        Role::MarketRead => Refusal::WrongAddress.into(),
+        Role::Stake => Refusal::NotAuthorized.into(),
         Role::Exchange | Role::Ledger | Role::Market => Refusal::WrongLedger.into(),
         Role::NewExchange | Role::Authority | Role::BlankLedger => Refusal::WrongAddress.into(),
         Role::BlankMarket => EngineError::AccountNotBlank.into(),
-        Role::Tokens if tag == Tag::Deposit => Outcome::TokenProgram(token_error::OWNER_MISMATCH),
+        Role::Tokens if tag == Tag::Deposit => Outcome::Called(token_error::OWNER_MISMATCH),
+        Role::Tokens if tag == Tag::ProcessWithdrawQueue => Refusal::WrongTarget.into(),
         Role::Tokens => Refusal::WrongTokenOwner.into(),
         Role::Vault if tag == Tag::CreateExchange => Refusal::VaultNotExclusive.into(),
         Role::Vault => Refusal::WrongVault.into(),
@@ -298,6 +347,9 @@ fn sister(tag: Tag, role: Role) -> Outcome {
 fn useless(tag: Tag, role: Role) -> Outcome {
     match role {
         Role::Ledger if ledger_is_bound(tag) => Refusal::WrongLedger.into(),
+        Role::Tokens if tag == Tag::ProcessWithdrawQueue => Refusal::WrongTarget.into(),
+        Role::MarketRead => Refusal::WrongAddress.into(),
+        Role::Switchboard => Refusal::OracleWrongAccount.into(),
         Role::BlankLedger | Role::NewExchange | Role::Authority => Refusal::WrongAddress.into(),
         Role::Vault if tag != Tag::CreateExchange => Refusal::WrongVault.into(),
         _ if is_program(role) => sister(tag, role),
@@ -311,7 +363,7 @@ fn unwritable_stranger(tag: Tag, role: Role) -> Outcome {
         Role::Exchange => tag == Tag::ListMarket,
         Role::Ledger => !ledger_is_bound(tag),
         Role::Vault => tag != Tag::CreateExchange,
-        Role::NewExchange | Role::Market | Role::BlankMarket | Role::Tokens => true,
+        Role::NewExchange | Role::Market | Role::BlankMarket | Role::Tokens | Role::Stake => true,
         _ => false,
     };
     if checked_first { Refusal::NotWritable.into() } else { useless(tag, role) }
@@ -325,7 +377,15 @@ fn twice(tag: Tag, role: Role, other: Role) -> Outcome {
         (Role::Payer, Role::System) => Refusal::NotWritable.into(),
         (Role::Signer | Role::Payer, _) => Refusal::NotAuthorized.into(),
         (_, Role::System) => unwritable_stranger(tag, role),
-        (Role::Exchange, Role::Ledger | Role::BlankMarket) => EngineError::AccountSize.into(),
+        (Role::Exchange, Role::Ledger | Role::BlankMarket | Role::Market | Role::MarketRead) => {
+            EngineError::AccountSize.into()
+        }
+        (Role::Market, Role::Exchange) => Refusal::AccountTwice.into(),
+        (Role::Ledger, Role::Market) if tag == Tag::CloseMarket => Refusal::WrongLedger.into(),
+        (Role::Ledger, Role::Stake) => EngineError::AccountSize.into(),
+        (Role::Stake, Role::Ledger) => Refusal::AccountTwice.into(),
+        // Nothing is there, so it would be created, but not at that address.
+        (Role::Stake, Role::Payer) => Refusal::WrongAddress.into(),
         (Role::Market, Role::Ledger) | (Role::Ledger, Role::Market) => Refusal::AccountTwice.into(),
         (Role::BlankMarket, Role::Exchange | Role::Ledger) => Refusal::AccountTwice.into(),
         (Role::Tokens, Role::Vault) => Refusal::AccountTwice.into(),
@@ -342,7 +402,7 @@ fn judge(chain: &mut Chain, instruction: Instruction, expected: &Outcome) -> Res
         Ok(_) => Outcome::Accepted,
         Err(failure) => match (failure.error, &failure.transaction_error) {
             (Some(error), TransactionError::InstructionError(0, _)) => Outcome::Refused(error),
-            (None, TransactionError::InstructionError(0, error)) => Outcome::TokenProgram(error.clone()),
+            (None, TransactionError::InstructionError(0, error)) => Outcome::Called(error.clone()),
             (_, error) => return Err(format!("the runtime refused: {error}")),
         },
     };

@@ -31,7 +31,7 @@ fn wealth(scene: &Scene, party: &Party) -> i64 {
 fn equity(scene: &Scene, party: &Party) -> i64 {
     let ledger = scene.desk.ledger_view().unwrap();
     let trader = ledger.trader(party.trader.cell).unwrap();
-    margin::maintenance(&ledger, trader).unwrap().equity.get()
+    margin::maintenance(&ledger, trader, read::now(&scene.desk.chain).unix_seconds).unwrap().equity.get()
 }
 
 /// 40.
@@ -131,17 +131,28 @@ fn attack_withdrawing_an_unrealised_gain_in_one_transaction() {
     let bob = scene.bob;
     scene.trade(10_000);
     let free = wealth(&scene, &bob) as u64 - POCKET;
+    scene.wait(5);
     scene.desk.publish(0, PRICE / 100 * 109, 0).unwrap();
     let market = &scene.desk.markets[0];
-    let up = scene.desk.venue.update_price(market.index, &market.feeds);
+    let up = scene.desk.venue.update_price(&market.address, market.index, &market.feeds);
+    // The index is 9% higher, the mark by one step of the staircase; margin is reckoned at the higher price. Nothing of
+    // the gain can be taken.
+    let after = {
+        let mut scene = scene.clone();
+        scene.desk.chain.send(up.clone()).unwrap();
+        let row = read::row(&scene.desk, 0);
+        assert_eq!((row.index_price.get(), row.mark.get()), (218_000, 201_300));
+        assert_eq!(equity(&scene, &bob), CAPITAL as i64 - 1_000_000 + 13_000_000, "$13 at the mark, less the fee");
+        wealth(&scene, &bob) as u64 - POCKET
+    };
+    assert_eq!(after, free - 9_000_000, "ten SOL at $218 need $9 more than at $200");
     let before = Snapshot::of(&scene.desk.chain);
-    // $180 of profit at the new price; the margin grew by $9.
-    for atoms in [free + 180_000_000, free + 1, free, free - 9_000_000 + 1] {
+    for atoms in [free + 180_000_000, free + 1, free, after + 1] {
         let sent = scene.desk.chain.send_all(&[up.clone(), scene.withdraw(&bob, atoms)]);
         refused_at(sent, 1, EngineError::WithdrawExceedsAvailable);
         before.unchanged(&scene.desk.chain);
     }
-    scene.desk.chain.send_all(&[up, scene.withdraw(&bob, free - 9_000_000)]).unwrap();
+    scene.desk.chain.send_all(&[up, scene.withdraw(&bob, after)]).unwrap();
     scene.desk.check().unwrap();
 }
 
@@ -231,7 +242,7 @@ fn attack_picking_the_older_of_two_prices() {
     // A genuine update, young enough, but older than the one used.
     scene.desk.publish_at(0, PRICE - PICO, 0, now - 1).unwrap();
     let market = &scene.desk.markets[0];
-    let older = scene.desk.venue.update_price(market.index, &market.feeds);
+    let older = scene.desk.venue.update_price(&market.address, market.index, &market.feeds);
     refuses(&mut scene.desk.chain, older.clone(), EngineError::OracleRegressed);
     // Within one transaction neither: newer first, then the older, then a trade on it.
     let order = scene.order(&scene.bob, &bid(MARK, 1).build());
@@ -261,7 +272,7 @@ fn attack_repeating_an_update_compounds_nothing() {
     let mut scene = Scene::new();
     scene.desk.publish(0, PRICE + PICO, 0).unwrap();
     let market = &scene.desk.markets[0];
-    let update = scene.desk.venue.update_price(market.index, &market.feeds);
+    let update = scene.desk.venue.update_price(&market.address, market.index, &market.feeds);
     scene.desk.chain.send(update.clone()).unwrap();
     let row = read::row(&scene.desk, 0);
     scene.desk.chain.send_all(&vec![update; 8]).unwrap();
@@ -489,7 +500,7 @@ fn attack_extreme_numbers() {
             let before = Snapshot::of(&scene.desk.chain);
             let sent = scene.desk.chain.clone().send(instruction);
             let error = sent.err().map(|failure| failure.error.expect("the program's own error"));
-            let fine = price >= 180_000 && price <= 4_000_000 && lots == 1;
+            let fine = (180_000..=4_000_000).contains(&price) && lots == 1;
             assert_eq!(error.is_none(), fine, "{price} {lots}: {error:?}");
             before.unchanged(&scene.desk.chain);
         }

@@ -6,7 +6,7 @@ use quantdesk_client::{
     instruction::{TOKEN_PROGRAM, Trader, Venue},
     view::key_of,
 };
-use quantdesk_sim::chain::PROGRAM;
+use quantdesk_sim::{chain::PROGRAM, desk::POLICY};
 use quantdesk_tests::{
     fails, read, refused_at, refuses,
     scene::{
@@ -131,7 +131,7 @@ fn attack_prefunded_exchange_address_blocks_nothing() {
     for lamports in [1, 890_880, 1_000_000_000] {
         let mut chain = desk.chain.clone();
         chain.give_lamports(venue.exchange, lamports).unwrap();
-        chain.send(venue.create_exchange(desk.admin, 5, EVENTS)).unwrap();
+        chain.send(venue.create_exchange(desk.admin, 5, EVENTS, &POLICY)).unwrap();
         assert_eq!(read::exchange(&chain, &venue.exchange).admin, key_of(&desk.admin));
     }
 }
@@ -143,7 +143,7 @@ fn attack_taking_blank_accounts_of_others() {
     let attacker = scene.desk.name(b"attacker");
     scene.desk.chain.give_lamports(attacker, 1 << 40).unwrap();
     let venue = blank_venue(&mut scene.desk, 2);
-    let mut instruction = venue.create_exchange(attacker, 2, EVENTS);
+    let mut instruction = venue.create_exchange(attacker, 2, EVENTS, &POLICY);
     instruction.accounts[2].is_signer = false;
     refuses(&mut scene.desk.chain, instruction, Refusal::SignatureMissing);
 
@@ -167,19 +167,19 @@ fn attack_initialising_again() {
     let venue = scene.desk.venue;
     let mut blank = blank_venue(&mut scene.desk, 2);
     // The live exchange with the live ledger, or with a blank one; another exchange with the live ledger.
-    let instruction = venue.create_exchange(attacker, 1, EVENTS);
+    let instruction = venue.create_exchange(attacker, 1, EVENTS, &POLICY);
     refuses(&mut scene.desk.chain, instruction, EngineError::AccountNotBlank);
     let mixed = Venue { exchange: venue.exchange, ..blank };
-    let instruction = mixed.create_exchange(attacker, 1, EVENTS);
+    let instruction = mixed.create_exchange(attacker, 1, EVENTS, &POLICY);
     refuses(&mut scene.desk.chain, instruction, EngineError::AccountNotBlank);
     let mixed = Venue { exchange: blank.exchange, ..venue };
-    let instruction = mixed.create_exchange(attacker, 2, EVENTS);
+    let instruction = mixed.create_exchange(attacker, 2, EVENTS, &POLICY);
     refuses(&mut scene.desk.chain, instruction, EngineError::AccountNotBlank);
     // A live market as ledger.
     blank.ledger = scene.market();
     let authority = address::vault_authority(&PROGRAM, &blank.ledger);
     edit_token(&mut scene.desk.chain, blank.vault, |vault| vault.owner = authority.to_bytes().into());
-    let instruction = blank.create_exchange(attacker, 2, EVENTS);
+    let instruction = blank.create_exchange(attacker, 2, EVENTS, &POLICY);
     refuses(&mut scene.desk.chain, instruction, EngineError::AccountNotBlank);
 }
 
@@ -246,10 +246,10 @@ fn attack_trading_in_another_exchanges_market() {
         Venue { ledger: other.venue.ledger, ..scene.desk.venue },
         Venue { exchange: other.venue.exchange, ..scene.desk.venue },
     ] {
-        let instruction = venue.update_price(MarketIndex::new(0), feeds);
+        let instruction = venue.update_price(&foreign, MarketIndex::new(0), feeds);
         refuses(&mut scene.desk.chain, instruction, Refusal::WrongLedger);
     }
-    let instruction = scene.desk.venue.update_price(MarketIndex::new(0), feeds);
+    let instruction = scene.desk.venue.update_price(&scene.market(), MarketIndex::new(0), feeds);
     refuses(&mut scene.desk.chain, instruction, Refusal::OracleWrongFeed);
 }
 
@@ -313,7 +313,7 @@ fn attack_token_program_that_moves_nothing() {
     for instruction in [
         scene.deposit(&alice, 1),
         scene.withdraw(&alice, 1),
-        scene.desk.venue.collect_fees(admin, target, QuoteAtoms::new(1)),
+        scene.desk.venue.collect_fees(admin, target, QuoteAtoms::new(2)),
     ] {
         refuses(&mut scene.desk.chain, instruction, Refusal::VaultMismatch);
     }
@@ -336,7 +336,7 @@ fn attack_token_2022() {
     }
     let venue = blank_venue(&mut scene.desk, 2);
     edit_account(&mut scene.desk.chain, venue.mint, |mint| mint.owner = TOKEN_2022);
-    let instruction = venue.create_exchange(scene.desk.admin, 2, EVENTS);
+    let instruction = venue.create_exchange(scene.desk.admin, 2, EVENTS, &POLICY);
     refuses(&mut scene.desk.chain, instruction, Refusal::WrongMint);
 }
 
@@ -354,11 +354,11 @@ fn attack_vaults_with_a_second_master() {
     for edit in edits {
         let mut chain = desk.chain.clone();
         edit_token(&mut chain, venue.vault, |vault| edit(vault, master));
-        refuses(&mut chain, venue.create_exchange(desk.admin, 2, EVENTS), Refusal::VaultNotExclusive);
+        refuses(&mut chain, venue.create_exchange(desk.admin, 2, EVENTS, &POLICY), Refusal::VaultNotExclusive);
     }
     // A vault that already serves an exchange answers to another ledger's authority.
     let taken = Venue { vault: desk.venue.vault, ..venue };
-    let instruction = taken.create_exchange(desk.admin, 2, EVENTS);
+    let instruction = taken.create_exchange(desk.admin, 2, EVENTS, &POLICY);
     refuses(&mut desk.chain, instruction, Refusal::VaultNotExclusive);
 }
 

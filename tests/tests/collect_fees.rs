@@ -26,6 +26,11 @@ fn earned() -> (Scene, Address) {
 
 const FEES: i64 = 1_000 - 200;
 
+/// What the pool gets of an amount: a tenth, up.
+const fn pooled(atoms: u64) -> u64 {
+    atoms.div_ceil(10)
+}
+
 fn collect(scene: &Scene, target: Address, atoms: u64) -> Instruction {
     scene.desk.venue.collect_fees(scene.desk.admin, target, QuoteAtoms::new(atoms))
 }
@@ -33,12 +38,15 @@ fn collect(scene: &Scene, target: Address, atoms: u64) -> Instruction {
 #[test]
 fn pays_out_what_was_earned() {
     let (mut scene, target) = earned();
-    for (atoms, left) in [(1, FEES - 1), (FEES as u64 - 1, 0)] {
+    for (atoms, left) in [(101, FEES - 101), (FEES as u64 - 101, 0)] {
         let (before, (total, _, vault)) = (Snapshot::of(&scene.desk.chain), read::money(&scene.desk));
         let held = scene.desk.chain.tokens(&target).unwrap();
+        let pool = read::header(&scene.desk).pool.get().get();
         scene.desk.chain.send(collect(&scene, target, atoms)).unwrap();
-        assert_eq!(read::money(&scene.desk), (total - atoms as i64, left, vault - atoms));
-        assert_eq!(scene.desk.chain.tokens(&target).unwrap(), held + atoms);
+        let paid = atoms - pooled(atoms);
+        assert_eq!(read::money(&scene.desk), (total - paid as i64, left, vault - paid));
+        assert_eq!(scene.desk.chain.tokens(&target).unwrap(), held + paid);
+        assert_eq!(read::header(&scene.desk).pool.get().get(), pool + pooled(atoms) as i64);
         let venue = scene.desk.venue;
         let written = read::header(&scene.desk).events_written.get();
         let frame = Frame::new()
@@ -46,12 +54,17 @@ fn pays_out_what_was_earned() {
             .tokens(venue.vault)
             .bytes(venue.ledger, read::LedgerMap::total())
             .bytes(venue.ledger, read::LedgerMap::fees())
+            .bytes(venue.ledger, read::LedgerMap::pool())
+            .bytes(venue.ledger, read::LedgerMap::outflow())
             .bytes(venue.ledger, read::LedgerMap::events_written())
+            .bytes(venue.ledger, LEDGER.event(written - 1))
             .bytes(venue.ledger, LEDGER.event(written));
         before.only(&scene.desk.chain, &frame);
-        let event = *read::cash_events(&scene.desk).last().unwrap();
-        assert_eq!((event.kind(), event.amount), (Some(CashEventKind::FeesCollected), atoms as i64));
-        assert!(event.trader.is_nil());
+        let events = read::cash_events(&scene.desk);
+        let records = events[events.len() - 2..].iter().map(|event| (event.kind().unwrap(), event.amount));
+        let expected = [(CashEventKind::FeesCollected, paid as i64), (CashEventKind::PoolFunded, pooled(atoms) as i64)];
+        assert!(records.eq(expected));
+        assert!(events[events.len() - 2..].iter().all(|event| event.trader.is_nil()));
         scene.desk.check().unwrap();
     }
 }
@@ -69,6 +82,46 @@ fn cannot_reach_anything_but_fees() {
     edit_token(&mut scene.desk.chain, scene.desk.venue.vault, |vault| vault.amount += 1_000_000);
     let instruction = collect(&scene, target, FEES as u64 + 1);
     refuses(&mut scene.desk.chain, instruction, EngineError::WithdrawExceedsAvailable);
+}
+
+#[test]
+fn an_atom_of_which_the_pool_gets_all_moves_no_token() {
+    let (mut scene, target) = earned();
+    let (total, fees, vault) = read::money(&scene.desk);
+    scene.desk.chain.send(collect(&scene, target, 1)).unwrap();
+    assert_eq!(read::money(&scene.desk), (total, fees - 1, vault));
+    assert_eq!(scene.desk.chain.tokens(&target).unwrap(), 5);
+    assert_eq!(read::header(&scene.desk).pool.get().get(), 1);
+    scene.desk.check().unwrap();
+}
+
+/// What rounding and virtual shares leave in the pool is nobody's, and goes with the last fees: once nobody is there.
+#[test]
+fn an_exchange_can_be_left_empty() {
+    let mut scene = Scene::new();
+    let admin = scene.desk.admin;
+    let target = scene.desk.fund(&admin, 0).unwrap();
+    let (alice, bob) = (scene.alice, scene.bob);
+    let fund = scene.desk.venue.fund_pool(&alice.trader, QuoteAtoms::new(777));
+    scene.desk.chain.send(fund).unwrap();
+    for person in [&alice, &bob] {
+        let cash = read::cash(&scene.desk, &person.trader) as u64;
+        let leave = scene.desk.venue.withdraw(&person.trader, person.tokens, QuoteAtoms::new(cash));
+        scene.desk.chain.send(leave).unwrap();
+        let instruction = collect(&scene, target, 777);
+        refuses(&mut scene.desk.chain, instruction, EngineError::WithdrawExceedsAvailable);
+    }
+    for person in [&alice, &bob] {
+        let instruction = collect(&scene, target, 777);
+        refuses(&mut scene.desk.chain, instruction, EngineError::WithdrawExceedsAvailable);
+        scene.desk.chain.send(scene.desk.venue.close_trader(&person.trader)).unwrap();
+    }
+    let traders = read::header(&scene.desk).traders;
+    assert_eq!(traders, 0, "the scene has two accounts");
+    scene.desk.chain.send(collect(&scene, target, 777)).unwrap();
+    assert_eq!(read::money(&scene.desk), (0, 0, 0));
+    assert_eq!(scene.desk.chain.tokens(&target).unwrap(), 777);
+    scene.desk.check().unwrap();
 }
 
 #[test]

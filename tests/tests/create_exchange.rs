@@ -3,11 +3,11 @@
 use quantdesk_client::{
     Address, Refusal, address,
     engine::{
-        EngineError,
+        EngineError, Ppm, QuoteAtoms,
         state::{
             AccountHeader, CashEvent, CashEventKind,
             exchange::{EXCHANGE_DISCRIMINATOR, EXCHANGE_SIZE},
-            ledger::{ACCOUNT_SIZE_MAX, LEDGER_DISCRIMINATOR, ledger_size},
+            ledger::{ACCOUNT_SIZE_MAX, LEDGER_DISCRIMINATOR, Policy, ledger_size},
         },
     },
     instruction::Venue,
@@ -26,6 +26,14 @@ use solana_instruction::{Instruction, error::InstructionError};
 use spl_token_interface::state::AccountState;
 
 const ID: u64 = 7;
+/// What the exchange is created with: every field another number.
+const GIVEN: Policy = Policy {
+    outflow_rate: Ppm::new(50_001),
+    queue_seconds: 86_402,
+    outflow_floor: QuoteAtoms::new(1_000_003),
+    pool_fee_share: Ppm::new(200_004),
+    unstake_seconds: 604_805,
+};
 /// Rent of an exchange account at mainnet's rate.
 const RENT: u64 = (EXCHANGE_SIZE as u64 + 128) * 6_960;
 
@@ -37,7 +45,7 @@ fn blank() -> (Desk, Venue) {
 }
 
 fn create(desk: &Desk, venue: &Venue) -> Instruction {
-    venue.create_exchange(desk.admin, ID, EVENTS)
+    venue.create_exchange(desk.admin, ID, EVENTS, &GIVEN)
 }
 
 /// Exchange and ledger hold exactly what was asked for, and zero elsewhere.
@@ -62,8 +70,11 @@ fn assert_created(chain: &Chain, venue: &Venue, admin: &Address) {
     assert_eq!((header.mint, header.mint_decimals), (key_of(&venue.mint), 6));
     assert_eq!((header.events_written.get(), header.markets_len, header.traders), (1, 0, 0));
     assert_eq!((header.cells.capacity(), header.cells.in_use(), header.generation.get()), (48, 0, 0));
-    let balances = [header.total, header.pool, header.fees, header.withdraw_queue, header.residue];
+    let balances = [header.total, header.pool, header.fees, header.withdraw_queue];
     assert!(balances.iter().all(|balance| balance.is_zero()));
+    assert_eq!(header.policy, GIVEN);
+    assert_eq!((header.pool_shares, header.pool_epoch, header.bankrupts, header.queue_len), (0, 0, 0, 0));
+    assert!(header.queue_first.is_nil() && header.queue_last.is_nil());
 
     let event: CashEvent = bytemuck::pod_read_unaligned(&chain.data(&venue.ledger).unwrap()[LEDGER.event(1)]);
     let mut expected = CashEvent::new(CashEventKind::ExchangeCreated);
@@ -108,7 +119,7 @@ fn every_id_has_its_own_exchange() {
     for id in [0, 2, u64::MAX] {
         let mut desk = scene::small_desk();
         let venue = blank_venue(&mut desk, id);
-        desk.chain.send(venue.create_exchange(desk.admin, id, EVENTS)).unwrap();
+        desk.chain.send(venue.create_exchange(desk.admin, id, EVENTS, &GIVEN)).unwrap();
         assert_eq!(read::exchange(&desk.chain, &venue.exchange).id, id);
     }
 }
@@ -121,7 +132,7 @@ fn refuses_to_initialise_twice() {
     let again = create(&desk, &venue);
     refuses(&mut desk.chain, again, EngineError::AccountNotBlank);
     let renumbered = Venue { exchange: address::exchange(&PROGRAM, 8), ..venue };
-    let instruction = renumbered.create_exchange(desk.admin, 8, EVENTS);
+    let instruction = renumbered.create_exchange(desk.admin, 8, EVENTS, &GIVEN);
     refuses(&mut desk.chain, instruction, EngineError::AccountNotBlank);
     let fresh = Venue { exchange: venue.exchange, ..blank_venue(&mut desk, 9) };
     let instruction = create(&desk, &fresh);
@@ -194,7 +205,7 @@ fn refuses_vaults_that_others_could_empty() {
 fn refuses_sizes_that_do_not_fit() {
     let (desk, venue) = blank();
     for events in [0, 3, EVENTS * 2 - 1, 1 << 20, 1 << 31, u32::MAX] {
-        let instruction = venue.create_exchange(desk.admin, ID, events);
+        let instruction = venue.create_exchange(desk.admin, ID, events, &GIVEN);
         refuses(&mut desk.chain.clone(), instruction, EngineError::CapacityInvalid);
     }
     let fixed = ledger_size(EVENTS, 0);
@@ -209,6 +220,42 @@ fn refuses_sizes_that_do_not_fit() {
         chain.send(create(&desk, &venue)).unwrap();
         let cells = read::header_at(&chain, &venue.ledger).cells.capacity();
         assert_eq!(ledger_size(EVENTS, cells), size);
+    }
+}
+
+#[test]
+fn refuses_policies_out_of_bounds() {
+    let (desk, venue) = blank();
+    // By accident or on purpose: nothing may leave, everything may wait for ever, fees that are more than all.
+    let wrong: [fn(&mut Policy); 9] = [
+        |policy| policy.outflow_rate = Ppm::new(999),
+        |policy| policy.outflow_rate = Ppm::new(1_000_001),
+        |policy| policy.queue_seconds = 3_599,
+        |policy| policy.queue_seconds = 604_801,
+        |policy| policy.queue_seconds = u32::MAX,
+        |policy| policy.pool_fee_share = Ppm::new(1_000_001),
+        |policy| policy.unstake_seconds = 86_399,
+        |policy| policy.unstake_seconds = 2_592_001,
+        |policy| *policy = Policy::default(),
+    ];
+    for change in wrong {
+        let mut policy = GIVEN;
+        change(&mut policy);
+        let instruction = venue.create_exchange(desk.admin, ID, EVENTS, &policy);
+        refuses(&mut desk.chain.clone(), instruction, EngineError::PolicyInvalid);
+    }
+    let right: [fn(&mut Policy); 4] = [
+        |policy| (policy.outflow_rate, policy.queue_seconds) = (Ppm::new(1_000), 3_600),
+        |policy| (policy.outflow_rate, policy.queue_seconds) = (Ppm::new(1_000_000), 604_800),
+        |policy| (policy.pool_fee_share, policy.unstake_seconds) = (Ppm::ZERO, 86_400),
+        |policy| (policy.pool_fee_share, policy.unstake_seconds) = (Ppm::new(1_000_000), 2_592_000),
+    ];
+    for change in right {
+        let mut policy = GIVEN;
+        change(&mut policy);
+        let mut chain = desk.chain.clone();
+        chain.send(venue.create_exchange(desk.admin, ID, EVENTS, &policy)).unwrap();
+        assert_eq!(read::header_at(&chain, &venue.ledger).policy, policy);
     }
 }
 

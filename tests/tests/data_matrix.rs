@@ -2,12 +2,15 @@
 
 use quantdesk_client::{
     Refusal, Tag,
-    engine::{CellIndex, EngineError, risk::listing::ListingParameters},
+    engine::{
+        CellIndex, EngineError,
+        risk::listing::{ListingParameters, RiskParameters},
+    },
     error::ProgramError,
 };
 use quantdesk_tests::{
     instances::{Instance, World},
-    refused,
+    read, refused,
     snapshot::Snapshot,
 };
 use solana_instruction::Instruction;
@@ -51,11 +54,16 @@ impl Sender {
 /// Length of each instruction's data.
 const fn length(tag: Tag) -> usize {
     match tag {
-        Tag::GrowLedger | Tag::CollectFees | Tag::OpenTrader | Tag::CloseTrader => 16,
-        Tag::CancelAll | Tag::UpdatePrice => 16,
-        Tag::CreateExchange | Tag::Deposit | Tag::Withdraw | Tag::CancelOrder => 24,
+        Tag::CloseMarket | Tag::ProcessWithdrawQueue | Tag::SettleMarket => 8,
+        Tag::GrowLedger | Tag::CollectFees | Tag::SetMarketStatus | Tag::OpenTrader | Tag::CloseTrader => 16,
+        Tag::CancelAll | Tag::UpdatePrice | Tag::SettleMarketPosition | Tag::Sweep | Tag::Unstake => 16,
+        Tag::Deposit | Tag::Withdraw | Tag::CancelOrder | Tag::StakePool | Tag::RequestUnstake | Tag::FundPool => 24,
+        Tag::CancelForRisk | Tag::Liquidate | Tag::AbsorbShortfall | Tag::Deleverage => 24,
+        Tag::TransferCash | Tag::TakeOver => 32,
+        Tag::CreateExchange => 48,
         Tag::PlaceOrder => 56,
-        Tag::ListMarket => 640,
+        Tag::SetMargin => 120,
+        Tag::ListMarket => 712,
     }
 }
 
@@ -64,6 +72,19 @@ fn padding(tag: Tag) -> Vec<usize> {
     match tag {
         Tag::CreateExchange => (20..24).collect(),
         Tag::GrowLedger | Tag::CloseTrader | Tag::Deposit | Tag::Withdraw => (12..16).collect(),
+        Tag::StakePool | Tag::RequestUnstake | Tag::Unstake | Tag::FundPool => (12..16).collect(),
+        Tag::SetMarketStatus => (11..16).collect(),
+        Tag::Sweep => (10..16).collect(),
+        Tag::TransferCash | Tag::TakeOver => (20..24).collect(),
+        Tag::CancelForRisk => (17..24).collect(),
+        Tag::Liquidate => (21..24).collect(),
+        Tag::AbsorbShortfall | Tag::Deleverage => (18..24).collect(),
+        Tag::CloseMarket | Tag::ProcessWithdrawQueue | Tag::SettleMarket | Tag::SettleMarketPosition => Vec::new(),
+        Tag::SetMargin => {
+            let tier = |number: usize| 24 + number * 16;
+            let given = (0..3).flat_map(|number| tier(number) + 12..tier(number + 1));
+            [11].into_iter().chain(20..24).chain(given).chain(tier(3)..tier(6)).collect()
+        }
         Tag::OpenTrader | Tag::UpdatePrice => (10..16).collect(),
         Tag::PlaceOrder => (53..56).collect(),
         Tag::CancelAll => (14..16).collect(),
@@ -83,7 +104,31 @@ fn padding(tag: Tag) -> Vec<usize> {
 
 /// Whether the instruction is about a trader.
 const fn names_a_trader(tag: Tag) -> bool {
-    matches!(tag, Tag::CloseTrader | Tag::Deposit | Tag::Withdraw | Tag::PlaceOrder | Tag::CancelOrder | Tag::CancelAll)
+    matches!(
+        tag,
+        Tag::CloseTrader
+            | Tag::Deposit
+            | Tag::Withdraw
+            | Tag::TransferCash
+            | Tag::PlaceOrder
+            | Tag::CancelOrder
+            | Tag::CancelAll
+            | Tag::Liquidate
+            | Tag::TakeOver
+            | Tag::StakePool
+            | Tag::RequestUnstake
+            | Tag::Unstake
+            | Tag::FundPool
+    )
+}
+
+/// Where the instruction names another account, by cell and incarnation.
+const fn target_of(tag: Tag) -> Option<usize> {
+    match tag {
+        Tag::SettleMarketPosition | Tag::CancelForRisk | Tag::AbsorbShortfall | Tag::Deleverage => Some(8),
+        Tag::TransferCash | Tag::Liquidate | Tag::TakeOver => Some(12),
+        _ => None,
+    }
 }
 
 #[test]
@@ -110,11 +155,11 @@ fn tags_are_known() {
     let mut sender = Sender::new();
     let instances = sender.world.instances();
     for tag in (0..=255).filter(|byte| Tag::ALL.iter().all(|tag| tag.byte() != *byte)) {
-        for instance in [&instances[0], &instances[4], &instances[8]] {
+        for instance in [&instances[0], &instances[7], &instances[13], &instances[20]] {
             sender.refuses_bytes(instance, 0, &[tag], Refusal::UnknownInstruction);
         }
         // Even without arguments and accounts.
-        let mut instruction = instances[8].instruction.clone();
+        let mut instruction = instances[13].instruction.clone();
         instruction.data.truncate(8);
         instruction.data[0] = tag;
         instruction.accounts.clear();
@@ -133,12 +178,7 @@ fn heads_are_exact() {
         for bit in 0..16 {
             sender.refuses_bytes(&instance, 2, &(1u16 << bit).to_le_bytes(), Refusal::FieldInvalid);
         }
-        // 5: a position cell. 47: never used. 48: beyond the arena.
-        let wrong = if names_a_trader(instance.tag) {
-            [5, 47, 48, u32::MAX - 1, u32::MAX]
-        } else {
-            [0, 1, 47, 48, u32::MAX - 1]
-        };
+        let wrong = if names_a_trader(instance.tag) { no_traders(&sender.world) } else { [0, 1, 47, 48, u32::MAX - 1] };
         for cell in wrong {
             let bytes = cell.to_le_bytes();
             if names_a_trader(instance.tag) {
@@ -146,6 +186,28 @@ fn heads_are_exact() {
             } else {
                 sender.refuses_bytes(&instance, 4, &bytes, Refusal::FieldInvalid);
             }
+        }
+    }
+    sender.report();
+}
+
+/// A position's cell, one never used, two beyond the arena, nil.
+fn no_traders(world: &World) -> [u32; 5] {
+    let (position, _) = read::position(&world.scene.desk, &world.scene.bob.trader, 0).unwrap();
+    [position.get(), 47, 48, u32::MAX - 1, u32::MAX]
+}
+
+#[test]
+fn targets_are_live_incarnations() {
+    let mut sender = Sender::new();
+    for instance in sender.world.instances() {
+        let Some(place) = target_of(instance.tag) else { continue };
+        for cell in no_traders(&sender.world) {
+            sender.refuses_bytes(&instance, place, &cell.to_le_bytes(), EngineError::TraderNotFound);
+        }
+        let right = u32::from_le_bytes(instance.instruction.data[place + 4..place + 8].try_into().unwrap());
+        for wrong in [0, right - 1, right + 1, u32::MAX] {
+            sender.refuses_bytes(&instance, place + 4, &wrong.to_le_bytes(), EngineError::TraderNotFound);
         }
     }
     sender.report();
@@ -219,6 +281,10 @@ fn fields() -> Vec<Field> {
             [0, 3, 63, 65, 1 << 16, 1 << 31, (1 << 32) - 1],
             EngineError::CapacityInvalid,
         ),
+        field(Tag::CreateExchange, 24, 4, [0, 999, 1_000_001, (1 << 32) - 1], EngineError::PolicyInvalid),
+        field(Tag::CreateExchange, 28, 4, [0, 3_599, 604_801, (1 << 32) - 1], EngineError::PolicyInvalid),
+        field(Tag::CreateExchange, 40, 4, [1_000_001, (1 << 32) - 1], EngineError::PolicyInvalid),
+        field(Tag::CreateExchange, 44, 4, [0, 86_399, 2_592_001, (1 << 32) - 1], EngineError::PolicyInvalid),
         field(Tag::GrowLedger, 8, 4, [0, 81, 1 << 16, (1 << 32) - 1], EngineError::CapacityInvalid),
         field(Tag::CollectFees, 8, 8, [0], EngineError::AmountZero),
         field(Tag::CollectFees, 8, 8, large, EngineError::WithdrawExceedsAvailable),
@@ -227,7 +293,7 @@ fn fields() -> Vec<Field> {
         field(Tag::Withdraw, 16, 8, [0], EngineError::AmountZero),
         field(Tag::Withdraw, 16, 8, large, EngineError::WithdrawExceedsAvailable),
         field(Tag::PlaceOrder, 12, 4, [0, 4_000_001, 1 << 31, (1 << 32) - 1], EngineError::OrderPriceOutOfRange),
-        field(Tag::PlaceOrder, 12, 4, [1, 180_179], EngineError::OrderOutsideBand),
+        field(Tag::PlaceOrder, 12, 4, [1, 179_999], EngineError::OrderOutsideBand),
         field(
             Tag::PlaceOrder,
             16,
@@ -247,8 +313,45 @@ fn fields() -> Vec<Field> {
         field(Tag::CancelOrder, 16, 8, [vec![0, 1], large.to_vec()].concat(), EngineError::OrderNotFound),
         field(Tag::CancelAll, 12, 1, after(2), Refusal::FieldInvalid),
         field(Tag::CancelAll, 13, 1, [0], Refusal::FieldInvalid),
-        field(Tag::UpdatePrice, 8, 2, [1, 2, 31, 32, 255, 65_535], EngineError::MarketNotFound),
+        field(Tag::UpdatePrice, 8, 2, [1, 2, 3], Refusal::WrongAddress),
+        field(Tag::UpdatePrice, 8, 2, [4, 31, 32, 255, 65_535], EngineError::MarketNotFound),
     ]
+}
+
+/// The same for what came with the risk engine.
+fn risk_fields() -> Vec<Field> {
+    let large = [1 << 32, 1 << 62, i64::MAX as u64, 1 << 63, u64::MAX];
+    let others = [4, 31, 32, 255, 65_535];
+    let amount = |tag: Tag, offset: usize| {
+        [
+            field(tag, offset, 8, [0], EngineError::AmountZero),
+            field(tag, offset, 8, large, EngineError::WithdrawExceedsAvailable),
+        ]
+    };
+    let mut fields = vec![
+        field(Tag::SetMarketStatus, 8, 2, others, EngineError::MarketNotFound),
+        // Active as it is, settled and closed, which are nobody's to set.
+        field(Tag::SetMarketStatus, 10, 1, [0, 1, 3, 4, 5, 255], EngineError::MarketStatusInvalid),
+        // A market that is over.
+        field(Tag::SetMarketStatus, 8, 2, [1, 2], EngineError::MarketStatusInvalid),
+        field(Tag::SetMargin, 8, 2, others, EngineError::MarketNotFound),
+        field(Tag::SetMargin, 8, 2, [1, 2], EngineError::MarketStatusInvalid),
+        field(Tag::SetMargin, 10, 1, [0, 1, 2], Refusal::FieldInvalid),
+        field(Tag::SetMargin, 10, 1, [7, 255], EngineError::ListingTiersInvalid),
+        field(Tag::SetMargin, 12, 4, [0, (1 << 32) - 1], EngineError::ListingTiersInvalid),
+        field(Tag::SetMargin, 16, 4, [0, 86_399, 2_592_001, (1 << 32) - 1], EngineError::ListingRiskInvalid),
+        field(Tag::Sweep, 8, 2, [0], Refusal::FieldInvalid),
+        field(Tag::CancelForRisk, 16, 1, [0], Refusal::FieldInvalid),
+        field(Tag::Liquidate, 20, 1, [0], EngineError::MatchLimitOutOfRange),
+        field(Tag::TakeOver, 24, 8, [0], EngineError::NothingToClose),
+        field(Tag::AbsorbShortfall, 16, 2, [1, 2, 3, 4, 31, 32, 255, 65_535], EngineError::MarketNotFound),
+        field(Tag::Deleverage, 16, 2, [0], Refusal::FieldInvalid),
+        field(Tag::RequestUnstake, 16, 8, [0], EngineError::AmountZero),
+        field(Tag::RequestUnstake, 16, 8, [vec![10_000_001], large.to_vec()].concat(), EngineError::StakeTooLarge),
+    ];
+    fields.extend([Tag::StakePool, Tag::FundPool].into_iter().flat_map(|tag| amount(tag, 16)));
+    fields.extend(amount(Tag::TransferCash, 24));
+    fields
 }
 
 /// The same for a listing; its bounds from both sides are tested with `ListMarket`.
@@ -259,6 +362,8 @@ fn listing_fields() -> Vec<Field> {
     let (fees, oracle, tiers) =
         (EngineError::ListingFeesInvalid, EngineError::ListingOracleInvalid, EngineError::ListingTiersInvalid);
     let kind = at(offset_of!(ListingParameters, sources));
+    let listing_risk = EngineError::ListingRiskInvalid;
+    let risk = |offset: usize| at(offset_of!(ListingParameters, risk)) + offset;
     vec![
         field(tag, at(offset_of!(ListingParameters, tick_size)), 8, [0, 1, u64::MAX], parameters),
         field(tag, at(offset_of!(ListingParameters, lot_size)), 8, [0, 1, u64::MAX], parameters),
@@ -298,7 +403,27 @@ fn listing_fields() -> Vec<Field> {
         field(tag, at(offset_of!(ListingParameters, sources_len)), 1, [0, 1], Refusal::FieldInvalid),
         field(tag, at(offset_of!(ListingParameters, tiers_len)), 1, [0, 1, 2], Refusal::FieldInvalid),
         field(tag, at(offset_of!(ListingParameters, tiers_len)), 1, (7..=255).collect::<Vec<_>>(), tiers),
-        field(tag, kind, 1, [0].into_iter().chain(3..=255).collect::<Vec<_>>(), oracle),
+        field(tag, kind, 1, [0].into_iter().chain(6..=255).collect::<Vec<_>>(), oracle),
+        field(tag, risk(offset_of!(RiskParameters, step)), 4, [0, 50_001], listing_risk),
+        field(tag, risk(offset_of!(RiskParameters, step)), 4, [10_000], EngineError::ListingEnvelopeExceeded),
+        field(tag, risk(offset_of!(RiskParameters, step_seconds)), 4, [0, 61], listing_risk),
+        field(tag, risk(offset_of!(RiskParameters, stable_step)), 4, [0, 1_301], listing_risk),
+        field(tag, risk(offset_of!(RiskParameters, basis_max)), 4, [0, 99, 50_001], listing_risk),
+        field(tag, risk(offset_of!(RiskParameters, funding_dead_zone)), 4, [5_001], listing_risk),
+        field(tag, risk(offset_of!(RiskParameters, funding_cap)), 4, [0, 200_001], listing_risk),
+        field(tag, risk(offset_of!(RiskParameters, liquidation_fee)), 4, [50_001], listing_risk),
+        field(
+            tag,
+            risk(offset_of!(RiskParameters, liquidation_fee)),
+            4,
+            [50_000],
+            EngineError::ListingEnvelopeExceeded,
+        ),
+        field(tag, risk(offset_of!(RiskParameters, takeover_discount)), 4, [0, 100_001], listing_risk),
+        field(tag, risk(offset_of!(RiskParameters, liquidation_buffer)), 4, [500_001], listing_risk),
+        field(tag, risk(offset_of!(RiskParameters, interest_scale_max)), 4, [0, 999_999, 10_000_001], listing_risk),
+        field(tag, risk(offset_of!(RiskParameters, interest_scale_lower)), 8, [u64::MAX], listing_risk),
+        field(tag, risk(offset_of!(RiskParameters, interest_scale_upper)), 8, [0], listing_risk),
     ]
 }
 
@@ -306,7 +431,7 @@ fn listing_fields() -> Vec<Field> {
 fn fields_have_a_meaning() {
     let mut sender = Sender::new();
     let instances = sender.world.instances();
-    for field in fields().into_iter().chain(listing_fields()) {
+    for field in fields().into_iter().chain(risk_fields()).chain(listing_fields()) {
         let instance = instances.iter().find(|instance| instance.tag == field.tag).unwrap();
         let current = &instance.instruction.data[field.offset..field.offset + field.bytes];
         for value in field.values {

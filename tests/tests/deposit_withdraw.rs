@@ -2,7 +2,7 @@
 
 use quantdesk_client::{
     Address, Refusal, address,
-    engine::{EngineError, Generation, money::TOTAL_MAX, state::CashEventKind},
+    engine::{EngineError, Generation, money::TOTAL_MAX, risk::funding, state::CashEventKind},
     instruction::Trader,
 };
 use quantdesk_tests::{
@@ -26,6 +26,7 @@ fn frame(scene: &Scene, party: &Party) -> Frame {
         .tokens(venue.vault)
         .bytes(venue.ledger, cash..cash + 8)
         .bytes(venue.ledger, read::LedgerMap::total())
+        .bytes(venue.ledger, read::LedgerMap::outflow())
         .bytes(venue.ledger, read::LedgerMap::events_written())
         .bytes(venue.ledger, LEDGER.event(read::header(&scene.desk).events_written.get()))
 }
@@ -68,9 +69,10 @@ fn withdrawing_undoes_a_deposit_byte_for_byte() {
     let written = read::header(&scene.desk).events_written.get();
     scene.desk.chain.send(scene.deposit(&alice, 12_345)).unwrap();
     scene.desk.chain.send(scene.withdraw(&alice, 12_345)).unwrap();
-    // M7: only the audit trail remembers.
+    // M7: only the audit trail and the outflow limiter remember.
     let ledger = scene.desk.venue.ledger;
     let frame = Frame::new()
+        .bytes(ledger, read::LedgerMap::outflow())
         .bytes(ledger, read::LedgerMap::events_written())
         .bytes(ledger, LEDGER.event(written + 1))
         .bytes(ledger, LEDGER.event(written + 2));
@@ -279,9 +281,12 @@ fn unrealised_losses_count_and_profits_do_not() {
     let mut scene = Scene::new();
     let (alice, bob) = (scene.alice, scene.bob);
     scene.trade(10_000);
-    // +5%: Bob gained $100, Alice lost it; margin is $105 for each.
-    scene.desk.set_price(0, PRICE / 100 * 105).unwrap();
-    for (party, free) in [(bob, CAPITAL - 1_000_000 - 105_000_000), (alice, CAPITAL + 200_000 - 205_000_000)] {
+    // +5%: Bob gained $100, Alice lost it; margin is $105 for each. While the mark was behind the index, she owed funding.
+    scene.desk.settle_price(0, PRICE / 100 * 105).unwrap();
+    let (_, short) = read::position(&scene.desk, &alice.trader, 0).unwrap();
+    let due = funding::due(&read::row(&scene.desk, 0), &short).unwrap().get().unsigned_abs();
+    assert!(due > 0 && due < 1_000_000, "{due}");
+    for (party, free) in [(bob, CAPITAL - 1_000_000 - 105_000_000), (alice, CAPITAL + 200_000 - 205_000_000 - due)] {
         let instruction = scene.withdraw(&party, free + 1);
         refuses(&mut scene.desk.chain, instruction, EngineError::WithdrawExceedsAvailable);
         scene.desk.chain.send(scene.withdraw(&party, free)).unwrap();

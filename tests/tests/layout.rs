@@ -4,28 +4,44 @@
 //! `differential_so.rs` compares whole accounts byte for byte; here the numbers stand at their documented places.
 
 use quantdesk_client::{
-    Refusal, Tag,
+    Refusal, Tag, address,
     engine::{
-        CellIndex, EngineError, NodeIndex, Side,
-        risk::listing::{ListingParameters, TierParameters},
+        CellIndex, EngineError, NodeIndex, QuoteAtoms, Side,
+        outflow::Bucket,
+        risk::{
+            life::MarginParameters,
+            listing::{ListingParameters, RiskParameters, TierParameters},
+        },
         slab::free_list::FreeList,
         state::{
             AccountHeader, CashEvent, Cell, Exchange, IndexEntry, LedgerHeader, MarginTier, MarketHeader, MarketRow,
-            OracleSource, OrderNode, PositionCell, TradeEvent, TraderCell,
+            OracleSource, OrderNode, PoolStake, PositionCell, TradeEvent, TraderCell, WithdrawalCell,
+            ledger::{Policy, Watched},
+            market::Deleverage,
         },
     },
     error::ProgramError,
 };
 use quantdesk_program::{
     instruction::{
-        crank::update_price::UpdatePrice,
-        exchange::{collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger},
+        crank::{sweep::Sweep, update_price::UpdatePrice},
+        exchange::{
+            collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
+            set_market_status::SetMarketStatus,
+        },
         order::{cancel_all::CancelAll, cancel_order::CancelOrder, place_order::PlaceOrder},
-        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader},
+        pool::{request_unstake::RequestUnstake, unstake::Unstake},
+        risk::{
+            self, Target, absorb_shortfall::AbsorbShortfall, cancel_for_risk::CancelForRisk, liquidate::Liquidate,
+            take_over::TakeOver,
+        },
+        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader, transfer_cash::TransferCash},
     },
     tag::Head,
 };
+use quantdesk_sim::chain::PROGRAM;
 use quantdesk_tests::{
+    failing::Failing,
     read,
     scene::{CAPITAL, LEDGER, MARK, MARKET, PRICE, SIDE, Scene, TRADE_EVENTS, ask, bid},
 };
@@ -46,30 +62,51 @@ layout! {
     Exchange: 8192, align 8 { header 0 id 16 admin 24 ledger 56 vault 88 mint 120 }
     OracleSource: 104, align 8 { kind 0 samples_min 1 account 8 feed 40 queue 72 }
     LedgerHeader: 512, align 8 {
-        header 0 exchange 16 vault 48 mint 80 total 112 pool 120 fees 128 withdraw_queue 136 residue 144
-        events_written 152 cells 160 generation 180 markets_len 184 mint_decimals 186 traders 188
+        header 0 exchange 16 vault 48 mint 80 total 112 pool 120 fees 128 withdraw_queue 136 events_written 144 cells 152
+        generation 172 markets_len 176 mint_decimals 178 traders 180 policy 184 outflow 208 pool_shares 224
+        pool_epoch 232 bankrupts 236 queue_first 240 queue_last 244 queue_len 248 sweep_cursor 252 watch 256
     }
+    Policy: 24, align 8 { outflow_rate 0 queue_seconds 4 outflow_floor 8 pool_fee_share 16 unstake_seconds 20 }
+    Watched: 16, align 4 { trader 0 generation 4 health 8 seen_at 12 }
+    Bucket: 16, align 8 {}
     FreeList: 16, align 4 {}
-    MarketRow: 512, align 8 {
+    MarketRow: 640, align 8 {
         market 0 index 32 sources_min 37 sources_len 38 tick_size 40 lot_size 48 tick_value 56 price_max 60 lots_min 64
         lots_max 72 position_max 80 open_interest_max 88 open_interest 96 band 104 taker_fee 108 maker_fee 112
         maintenance 116 confidence_max 120 divergence_max 124 fresh_seconds 128 dead_seconds 132 index_price 136
-        mark 140 publish_time 152 updated_at 160 updated_slot 168 source_times 176 funding_index 208 symbol 360
+        mark 140 publish_time 152 updated_at 160 updated_slot 168 source_times 176 funding_index 208 symbol 360 risk 376
+        stable 448 low 452 high 456 margin_scale 460 maintenance_now 464 basis 472 mark_at 480 stable_at 488
+        funding_remainder 496 funding_pot 504 settlement_pot 512 pool_spent 520 ramp_from 536 ramp_start 544
+        ramp_end 552 status_at 560
+    }
+    RiskParameters: 72, align 8 {
+        step 0 step_seconds 4 stable_step 8 basis_max 12 funding_dead_zone 16 funding_cap 20 liquidation_fee 24
+        takeover_discount 28 liquidation_buffer 32 interest_scale_max 36 interest_scale_lower 40
+        interest_scale_upper 48 pool_budget 56 liquidation_tip_max 64
     }
     MarginTier: 24, align 8 { notional_max 0 deduction 8 rate 16 }
     Cell: 128, align 8 {}
     TraderCell: 128, align 8 {
-        sub_account 2 generation 4 owner 8 delegate 40 cash 72 first_position 80 positions 84
+        sub_account 2 generation 4 owner 8 delegate 40 cash 72 first_position 80 positions 84 absorbed 88 withdrawal 96
     }
+    WithdrawalCell: 128, align 8 { trader 4 next 8 target 16 atoms 48 requested_at 56 }
     PositionCell: 128, align 8 {
         market 2 trader 4 next 8 first_order 12 orders 16 base 24 quote 32 funding_index 40 open_bid_lots 48
         open_ask_lots 56 open_bid_notional 64 open_ask_notional 72 realised 80 fees_paid 88 funding_paid 96
         bid_bound 104 ask_bound 108
     }
-    CashEvent: 64, align 8 { sequence 0 unix_seconds 8 slot 16 market 26 trader 28 generation 32 amount 40 balance 48 }
+    CashEvent: 64, align 8 {
+        sequence 0 unix_seconds 8 slot 16 market 26 trader 28 generation 32 amount 40 balance 48 funding_index 56
+    }
     MarketHeader: 256, align 8 {
         header 0 ledger 16 index 48 last_trade_price 68 last_trade_time 72 orders_placed 80 events_written 88 nodes 96
+        deleverage 112
     }
+    Deleverage: 80, align 8 {
+        trader 4 cursor 8 price 12 number 16 lots 24 quote 32 profitable 40 opposite 48 profitable_passed 56
+        others_passed 64 closed 72
+    }
+    PoolStake: 128, align 8 { header 0 ledger 16 owner 48 shares 80 epoch 88 requested 96 requested_at 104 }
     IndexEntry: 16, align 8 { key 0 node 4 sequence 8 }
     OrderNode: 64, align 8 {
         sequence 0 client_id 8 lots 16 expires_at 24 owner_tag 32 price 40 position 44 next 48 previous 52
@@ -82,12 +119,12 @@ layout! {
 
 layout! {
     Head: 8, align 4 { tag 0 version 1 trader 4 }
-    CreateExchange: 16, align 8 { id 0 events_capacity 8 }
-    ListingParameters: 632, align 8 {
+    CreateExchange: 40, align 8 { id 0 events_capacity 8 policy 16 }
+    ListingParameters: 704, align 8 {
         symbol 0 tick_size 16 lot_size 24 lots_min 32 lots_max 40 position_max 48 open_interest_max 56 tick_value 64
         price_max 68 band 72 taker_fee 76 maker_fee 80 maintenance 84 confidence_max 88 divergence_max 92
         fresh_seconds 96 dead_seconds 100 side_capacity 104 events_capacity 108 sources_min 112 sources_len 113
-        tiers_len 114 tiers 120 sources 216
+        tiers_len 114 tiers 120 sources 216 risk 632
     }
     TierParameters: 16, align 8 { notional_max 0 rate 8 }
     GrowLedger: 8, align 4 { cells 0 }
@@ -102,6 +139,18 @@ layout! {
     CancelOrder: 16, align 8 { generation 0 node 4 sequence 8 }
     CancelAll: 8, align 4 { generation 0 sides 4 limit 5 }
     UpdatePrice: 8, align 2 { market 0 }
+    SetMarketStatus: 8, align 2 { market 0 status 2 }
+    MarginParameters: 112, align 8 { market 0 tiers_len 2 maintenance 4 ramp_seconds 8 tiers 16 }
+    TransferCash: 24, align 8 { generation 0 target 4 target_generation 8 atoms 16 }
+    Sweep: 8, align 2 { cells 0 }
+    Target: 8, align 4 { trader 0 generation 4 }
+    CancelForRisk: 16, align 4 { target 0 limit 8 }
+    Liquidate: 16, align 4 { generation 0 target 4 match_limit 12 }
+    TakeOver: 24, align 8 { generation 0 target 4 lots_max 16 }
+    AbsorbShortfall: 16, align 4 { target 0 market 8 }
+    risk::deleverage::Deleverage: 16, align 4 { target 0 steps 8 }
+    RequestUnstake: 16, align 8 { generation 0 shares 8 }
+    Unstake: 8, align 4 { generation 0 }
 }
 
 #[test]
@@ -111,14 +160,31 @@ fn tags_are_unique_and_in_their_blocks() {
         ("ListMarket", 2),
         ("GrowLedger", 3),
         ("CollectFees", 4),
+        ("SetMarketStatus", 5),
+        ("SetMargin", 6),
+        ("CloseMarket", 7),
         ("OpenTrader", 20),
         ("CloseTrader", 21),
         ("Deposit", 22),
         ("Withdraw", 23),
+        ("ProcessWithdrawQueue", 24),
+        ("TransferCash", 25),
         ("PlaceOrder", 40),
         ("CancelOrder", 41),
         ("CancelAll", 42),
         ("UpdatePrice", 60),
+        ("SettleMarket", 61),
+        ("SettleMarketPosition", 62),
+        ("Sweep", 63),
+        ("CancelForRisk", 80),
+        ("Liquidate", 81),
+        ("TakeOver", 82),
+        ("AbsorbShortfall", 83),
+        ("Deleverage", 84),
+        ("StakePool", 100),
+        ("RequestUnstake", 101),
+        ("Unstake", 102),
+        ("FundPool", 103),
     ];
     assert_eq!(Tag::ALL.map(|tag| (tag.name(), tag.byte())), expected);
     assert!(expected.is_sorted_by_key(|(_, byte)| *byte));
@@ -147,16 +213,16 @@ const REFUSALS: [(&str, u32); 28] = [
     ("VaultNotExclusive", 214),
     ("WrongTokenOwner", 215),
     ("VaultMismatch", 216),
+    ("WrongTarget", 217),
     ("OracleWrongOwner", 250),
     ("OracleWrongAccount", 251),
     ("OracleWrongType", 252),
     ("OracleWrongFeed", 253),
     ("OracleWrongQueue", 254),
     ("OracleNotVerified", 255),
-    ("OracleWritable", 256),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 44] = [
+const ENGINE_ERRORS: [(&str, u32); 67] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -164,12 +230,18 @@ const ENGINE_ERRORS: [(&str, u32); 44] = [
     ("OracleSamplesTooFew", 305),
     ("OraclePriceOutOfRange", 306),
     ("PriceNotValidForAction", 307),
+    ("OracleNotTrusted", 308),
     ("TraderNotFound", 400),
     ("LedgerFull", 402),
     ("TraderNotEmpty", 403),
     ("WithdrawExceedsAvailable", 404),
     ("AmountZero", 405),
     ("DepositTooLarge", 406),
+    ("WithdrawalWaiting", 407),
+    ("QueueNotDue", 408),
+    ("OutflowLimited", 409),
+    ("AccountBankrupt", 410),
+    ("TransferInvalid", 411),
     ("OrderPriceOutOfRange", 500),
     ("OrderLotsOutOfRange", 501),
     ("OrderOutsideBand", 502),
@@ -186,6 +258,13 @@ const ENGINE_ERRORS: [(&str, u32); 44] = [
     ("BelowInitialMargin", 600),
     ("PositionTooLarge", 601),
     ("OpenInterestTooLarge", 602),
+    ("AccountHealthy", 603),
+    ("NothingToClose", 604),
+    ("NoLiquidity", 605),
+    ("SelfTakeOver", 606),
+    ("DeleverageRunning", 607),
+    ("NoEquity", 608),
+    ("NothingToAbsorb", 609),
     ("MarketNotFound", 700),
     ("MarketsFull", 701),
     ("ListingParametersInvalid", 702),
@@ -194,6 +273,16 @@ const ENGINE_ERRORS: [(&str, u32); 44] = [
     ("ListingFeesInvalid", 705),
     ("ListingOracleInvalid", 706),
     ("CapacityInvalid", 707),
+    ("ListingEnvelopeExceeded", 708),
+    ("ListingRiskInvalid", 709),
+    ("MarketStatusInvalid", 710),
+    ("NoticeNotOver", 711),
+    ("PolicyInvalid", 712),
+    ("MarketNotEmpty", 713),
+    ("StakeTooSmall", 800),
+    ("StakeTooLarge", 801),
+    ("UnstakeNotDue", 802),
+    ("PoolClosed", 803),
     ("Overflow", 900),
     ("DivisionByZero", 901),
     ("Corrupt", 902),
@@ -269,10 +358,15 @@ fn the_program_writes_exchange_and_ledger_in_this_layout() {
     // 4 lots at 200,000: a fee of 400 and a rebate of 80 atoms.
     assert_eq!((ledger.u64(112), ledger.u64(120), ledger.u64(128)), (2 * CAPITAL, 0, 320));
     // Created, listed, priced, opened and funded twice.
-    assert_eq!((ledger.u64(152), ledger.u32(180), ledger.0[184], ledger.0[186]), (7, 2, 1, 6));
+    assert_eq!((ledger.u64(144), ledger.u32(172), ledger.0[176], ledger.0[178]), (7, 2, 1, 6));
     // Four cells in use, none released, of 48; two traders.
-    assert_eq!((ledger.u32(160), ledger.u32(164), ledger.u32(168), ledger.u32(172)), (u32::MAX, 4, 0, 48));
-    assert_eq!((ledger.u32(176), ledger.u32(188)), (64, 2));
+    assert_eq!((ledger.u32(152), ledger.u32(156), ledger.u32(160), ledger.u32(164)), (u32::MAX, 4, 0, 48));
+    assert_eq!((ledger.u32(168), ledger.u32(180)), (64, 2));
+    // The policy, an outflow that has not begun, no stake, no queue, nobody watched.
+    assert_eq!((ledger.u32(184), ledger.u32(188), ledger.u64(192)), (1_000_000, 86_400, 1 << 62));
+    assert_eq!((ledger.u32(200), ledger.u32(204), ledger.u64(208)), (100_000, 86_400, 0));
+    assert_eq!((ledger.u64(224), ledger.u32(240), ledger.u32(244), ledger.u32(248)), (0, u32::MAX, u32::MAX, 0));
+    assert!(ledger.0[256..512].iter().all(|byte| *byte == 0));
 
     let row = 512;
     assert_eq!((ledger.key(row), ledger.0[row + 34]), (scene.market().as_ref(), 1));
@@ -281,6 +375,10 @@ fn the_program_writes_exchange_and_ledger_in_this_layout() {
     assert_eq!(ledger.u64(row + 152) as i64, scene.desk.chain.unix_seconds());
     assert_eq!((ledger.u64(row + 216), ledger.u32(row + 232)), (PRICE / 200, 50_000));
     assert_eq!(&ledger.0[row + 360..row + 368], b"SOL-PERP");
+    assert_eq!((ledger.u32(row + 376), ledger.u32(row + 380), ledger.u32(row + 400)), (1_300, 5, 5_000));
+    assert_eq!((ledger.u32(row + 448), ledger.u32(row + 452), ledger.u32(row + 456)), (MARK, MARK, MARK));
+    assert_eq!((ledger.u32(row + 460), ledger.u32(row + 464)), (1_000_000, 500_000));
+    assert_eq!(ledger.u64(row + 480) as i64, scene.desk.chain.unix_seconds());
 }
 
 #[test]
@@ -331,4 +429,51 @@ fn the_program_writes_markets_in_this_layout() {
     assert_eq!((market.u32(fill + 52), market.u32(fill + 56)), (0, 1));
     assert_eq!((market.u64(fill + 64) as i64, market.u64(fill + 72) as i64), (400, -80));
     assert_eq!(read::market_header(&scene.desk, 0).side_len(Side::Ask), 1);
+}
+
+/// Somebody long 1,000 lots with $10.5 against Bob is bankrupt at $189; it is swept, absorbed and begun to be deleveraged.
+/// Alice has a stake.
+#[test]
+fn the_program_writes_failing_accounts_in_this_layout() {
+    let mut failing = Failing::new(Side::Bid, 1_000, 10_500_000);
+    let (alice, target) = (failing.scene.alice.trader, failing.target.trader);
+    failing.scene.desk.chain.give_lamports(alice.authority, 1 << 40).unwrap();
+    let (venue, market) = (failing.scene.desk.venue, failing.scene.market());
+    let stake = address::stake(&PROGRAM, &venue.ledger, &alice.authority);
+    for instruction in
+        [venue.stake_pool(&alice, QuoteAtoms::new(2_000_000)), venue.request_unstake(&alice, 500_000), venue.sweep(3)]
+    {
+        failing.scene.desk.chain.send(instruction).unwrap();
+    }
+    let asked_at = failing.scene.desk.chain.unix_seconds();
+    failing.walk(189_000);
+    let index = failing.scene.desk.markets[0].index;
+    for instruction in
+        [venue.sweep(9), venue.absorb_shortfall(index, failing.named()), venue.deleverage(&market, failing.named(), 1)]
+    {
+        failing.scene.desk.chain.send(instruction).unwrap();
+    }
+    let raw = |address| Raw(failing.scene.desk.chain.data(&address).unwrap());
+    let (ledger, market, stake) = (raw(venue.ledger), raw(market), raw(stake));
+    let now = failing.scene.desk.chain.unix_seconds();
+
+    // Pool less $0.6; shares; epoch; bankrupts; cursor after three cells and once round all six.
+    assert_eq!((ledger.u64(120), ledger.u64(224), ledger.u32(232)), (1_400_000, 2_000_000, 0));
+    assert_eq!((ledger.u32(236), ledger.u32(252)), (1, 3));
+    assert_eq!((ledger.u32(256), ledger.u32(260)), (target.cell.get(), target.generation.get()));
+    assert_eq!((ledger.u32(264), i64::from(ledger.u32(268)), ledger.u32(276)), (0, now, 0));
+    let cell = LEDGER.cell(target.cell).start;
+    assert_eq!((ledger.0[cell + 86], ledger.u64(cell + 88), ledger.u32(cell + 96)), (1, 600_000, u32::MAX));
+    // What the pool has spent on the market, and when.
+    assert_eq!((ledger.u64(512 + 520), ledger.u64(512 + 528) as i64), (600_000, now));
+
+    // Counting, of a long; whose; first cell passed; 189.0 since the pool paid; number one.
+    assert_eq!((market.0[112], market.0[113], market.u32(116), market.u32(120)), (1, 0, target.cell.get(), 1));
+    assert_eq!((market.u32(124), market.u64(128), market.u64(136)), (189_000, 1, 1_000));
+    assert_eq!((market.u64(144), market.u64(184)), (189_000_000, 0));
+
+    assert_eq!((&stake.0[..8], stake.0[8], stake.0.len()), (b"QDPOOLST".as_slice(), 1, 128));
+    assert_eq!((stake.key(16), stake.key(48)), (venue.ledger.as_ref(), alice.authority.as_ref()));
+    assert_eq!((stake.u64(80), stake.u32(88)), (2_000_000, 0));
+    assert_eq!((stake.u64(96), stake.u64(104) as i64), (500_000, asked_at));
 }

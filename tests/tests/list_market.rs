@@ -4,7 +4,7 @@ use quantdesk_client::{
     Address, Refusal,
     engine::{
         EngineError, Lots, MarketIndex, PicoPrice, Ppm, QuoteAtoms, SignedPpm, TickValue, Ticks,
-        risk::listing::{ListingParameters, TierParameters},
+        risk::listing::{ListingParameters, RiskParameters, TierParameters},
         state::{
             CashEvent, CashEventKind, Key, OracleSource,
             exchange::{EXCHANGE_SOURCES_MAX, MARKETS_MAX},
@@ -65,7 +65,8 @@ fn lists_a_market() {
         .bytes(market, 0..256);
     before.only(&desk.chain, &frame);
 
-    let expected = parameters.row(key_of(&market), MarketIndex::new(0), 6).unwrap();
+    let mut expected = parameters.row(key_of(&market), MarketIndex::new(0), 6).unwrap();
+    expected.status_at = read::now(&desk.chain).unix_seconds;
     let ledger = desk.ledger_view().unwrap();
     assert_eq!(*ledger.row(MarketIndex::new(0)).unwrap(), expected);
     assert_eq!((ledger.header.markets_len, ledger.header.events_written.get()), (1, 2));
@@ -188,8 +189,17 @@ fn the_largest_notional_stays_below_2_to_the_62() {
             },
             |it| it.position_max = Lots::MAX,
             |it| it.price_max = Ticks::MAX,
+            // A lot of more than 2^32 atoms, which funding could not be computed for.
+            |it| {
+                (it.price_max, it.position_max, it.lots_max) = (Ticks::new((1 << 30) + 1), Lots::new(1), Lots::new(1));
+                (it.tick_size, it.tick_value) = (PicoPrice::new(4_000_000_000), TickValue::new(4));
+            },
         ],
     );
+    accepts_each(&[|it| {
+        (it.price_max, it.position_max, it.lots_max) = (Ticks::new(1 << 30), Lots::new(1), Lots::new(1));
+        (it.tick_size, it.tick_value) = (PicoPrice::new(4_000_000_000), TickValue::new(4));
+    }]);
 }
 
 #[test]
@@ -198,7 +208,7 @@ fn fees_are_bounded_and_cover_the_rebate() {
         |it| (it.taker_fee, it.maker_fee) = (Ppm::ZERO, SignedPpm::ZERO),
         |it| it.maker_fee = SignedPpm::new(-500),
         |it| it.maker_fee = SignedPpm::new(500),
-        |it| (it.taker_fee, it.maintenance) = (Ppm::new(20_000), Ppm::new(500_000)),
+        |it| (it.taker_fee, it.risk) = (Ppm::new(20_000), calm(it)),
     ]);
     refuses_each(
         EngineError::ListingFeesInvalid,
@@ -272,6 +282,13 @@ fn sources_are_complete_and_different() {
     );
 }
 
+/// Risk parameters that leave room for any margin.
+fn calm(listing: &ListingParameters) -> RiskParameters {
+    let (step, step_seconds) = (Ppm::new(1), 1);
+    let (funding_cap, liquidation_fee) = (Ppm::new(1), Ppm::ZERO);
+    RiskParameters { step, step_seconds, stable_step: step, funding_cap, liquidation_fee, ..listing.risk }
+}
+
 fn tier(notional: u64, rate: u32) -> TierParameters {
     TierParameters::new(QuoteAtoms::new(notional), Ppm::new(rate))
 }
@@ -281,11 +298,15 @@ fn margin_tiers_rise_and_end_open() {
     accepts_each(&[
         |it| {
             (it.tiers, it.tiers_len) =
-                ([tier(u64::MAX, 5_000), tier(0, 0), tier(0, 0), tier(0, 0), tier(0, 0), tier(0, 0)], 1)
+                ([tier(u64::MAX, 5_000), tier(0, 0), tier(0, 0), tier(0, 0), tier(0, 0), tier(0, 0)], 1);
+            it.risk = calm(it);
         },
         |it| it.tiers[2].rate = Ppm::new(1_000_000),
         // Deductions up to the largest number there is.
-        |it| (it.tiers[0], it.tiers[1]) = (tier(u64::MAX - 2, 5_000), tier(u64::MAX - 1, 100_000)),
+        |it| {
+            (it.tiers[0], it.tiers[1]) = (tier(u64::MAX - 2, 5_000), tier(u64::MAX - 1, 100_000));
+            it.risk = calm(it);
+        },
         |it| it.maintenance = Ppm::new(250_000),
         |it| it.maintenance = Ppm::new(900_000),
         |it| {
@@ -313,6 +334,71 @@ fn margin_tiers_rise_and_end_open() {
             |it| it.maintenance = Ppm::new(900_001),
             // The fee of closing does not fit into half of 5%.
             |it| (it.taker_fee, it.tiers[0].rate) = (Ppm::new(20_000), Ppm::new(40_000)),
+        ],
+    );
+}
+
+#[test]
+fn risk_parameters_are_bounded() {
+    accepts_each(&[
+        |it| (it.risk.step, it.risk.stable_step, it.risk.step_seconds) = (Ppm::new(1), Ppm::new(1), 60),
+        |it| it.risk.stable_step = it.risk.step,
+        |it| (it.risk.basis_max, it.risk.funding_dead_zone) = (Ppm::new(100), Ppm::new(100)),
+        |it| (it.risk.basis_max, it.risk.funding_dead_zone) = (Ppm::new(50_000), Ppm::ZERO),
+        |it| it.risk.funding_cap = Ppm::new(1),
+        |it| it.risk.funding_cap = Ppm::new(200_000),
+        |it| it.risk.liquidation_fee = Ppm::ZERO,
+        |it| it.risk.takeover_discount = Ppm::new(1),
+        |it| it.risk.takeover_discount = Ppm::new(100_000),
+        |it| it.risk.liquidation_buffer = Ppm::ZERO,
+        |it| it.risk.liquidation_buffer = Ppm::new(500_000),
+        |it| it.risk.interest_scale_max = Ppm::new(1_000_000),
+        |it| it.risk.interest_scale_max = Ppm::new(10_000_000),
+        |it| (it.risk.interest_scale_lower, it.risk.interest_scale_upper) = (Lots::ZERO, Lots::MAX),
+        |it| (it.risk.pool_budget, it.risk.liquidation_tip_max) = (QuoteAtoms::MAX, QuoteAtoms::MAX),
+        |it| (it.risk.pool_budget, it.risk.liquidation_tip_max) = (QuoteAtoms::ZERO, QuoteAtoms::ZERO),
+    ]);
+    refuses_each(
+        EngineError::ListingRiskInvalid,
+        &[
+            |it| it.risk.step = Ppm::ZERO,
+            |it| it.risk.step = Ppm::new(50_001),
+            |it| it.risk.step = Ppm::MAX,
+            |it| it.risk.step_seconds = 0,
+            |it| it.risk.step_seconds = 61,
+            |it| it.risk.step_seconds = u32::MAX,
+            |it| it.risk.stable_step = Ppm::ZERO,
+            |it| it.risk.stable_step = Ppm::new(it.risk.step.get() + 1),
+            |it| it.risk.basis_max = Ppm::new(99),
+            |it| it.risk.basis_max = Ppm::new(50_001),
+            |it| it.risk.funding_dead_zone = Ppm::new(it.risk.basis_max.get() + 1),
+            |it| it.risk.funding_cap = Ppm::ZERO,
+            |it| it.risk.funding_cap = Ppm::new(200_001),
+            |it| it.risk.liquidation_fee = Ppm::new(50_001),
+            |it| it.risk.takeover_discount = Ppm::ZERO,
+            |it| it.risk.takeover_discount = Ppm::new(100_001),
+            |it| it.risk.liquidation_buffer = Ppm::new(500_001),
+            |it| it.risk.interest_scale_max = Ppm::new(999_999),
+            |it| it.risk.interest_scale_max = Ppm::new(10_000_001),
+            |it| it.risk.interest_scale_upper = it.risk.interest_scale_lower,
+            |it| it.risk.interest_scale_lower = Lots::MAX,
+        ],
+    );
+}
+
+/// 5% · 50% = 25,000 ppm hold 5 · 1,300 of the staircase, ⌈40,000 · 300 / 86,400⌉ = 139 of funding, 5,500 of fees and
+/// ⌈5,639 · 6,500 / 10^6⌉ = 37 of their growth: 12,176.
+#[test]
+fn the_worst_price_step_fits_into_maintenance_margin() {
+    accepts_each(&[|it| it.tiers[0].rate = Ppm::new(2 * 12_176)]);
+    refuses_each(
+        EngineError::ListingEnvelopeExceeded,
+        &[
+            |it| it.tiers[0].rate = Ppm::new(2 * 12_176 - 1),
+            |it| it.risk.step = Ppm::new(50_000),
+            |it| it.risk.step_seconds = 60,
+            |it| it.risk.liquidation_fee = Ppm::new(50_000),
+            |it| it.taker_fee = Ppm::new(20_000),
         ],
     );
 }

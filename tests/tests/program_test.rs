@@ -16,7 +16,7 @@ use quantdesk_client::{
 use quantdesk_engine::state::{LedgerView, MarketView, OracleSource};
 use quantdesk_sim::{
     chain::{PROGRAM, program_file},
-    desk::MarketSpec,
+    desk::{MarketSpec, POLICY},
     oracle::{self, Reading},
 };
 use solana_instruction::{Instruction, error::InstructionError};
@@ -118,7 +118,7 @@ impl Bank {
         self.token_account(&vault, &address::vault_authority(&PROGRAM, &venue.ledger)).await;
         // In one transaction, so that nobody else can take the blank ledger.
         let create = self.create(&ledger, ledger_size(EVENTS, CELLS), PROGRAM).await;
-        let exchange = venue.create_exchange(admin.pubkey(), 1, EVENTS);
+        let exchange = venue.create_exchange(admin.pubkey(), 1, EVENTS, &POLICY);
         self.send(&[create, exchange], &[&ledger, &admin]).await.unwrap();
     }
 
@@ -203,7 +203,7 @@ async fn from_the_first_account_to_the_last_withdrawal() {
     let sale = venue.place_order(&seller, &market, &sale, UnixSeconds::ZERO);
     let sent = bank.send(std::slice::from_ref(&sale), &[&alice]).await;
     assert_refused(sent, EngineError::PriceNotValidForAction);
-    bank.send(&[venue.update_price(MarketIndex::new(0), &[posted])], &[]).await.unwrap();
+    bank.send(&[venue.update_price(&market, MarketIndex::new(0), &[posted])], &[]).await.unwrap();
 
     bank.send(&[sale], &[&alice]).await.unwrap();
     let purchase = Ticket::limit(&row, Side::Bid, "200.5", "0.03").unwrap().immediate_or_cancel().build();

@@ -159,6 +159,23 @@ const fn case_of(tag: Tag) -> &'static str {
         Tag::CancelOrder => "CancelOrder, middle of the book",
         Tag::CancelAll => "CancelAll, 8 orders",
         Tag::UpdatePrice => "UpdatePrice, Pyth and Switchboard",
+        Tag::SetMarketStatus => "SetMarketStatus",
+        Tag::SetMargin => "SetMargin, 3 tiers",
+        Tag::CloseMarket => "CloseMarket",
+        Tag::ProcessWithdrawQueue => "ProcessWithdrawQueue",
+        Tag::TransferCash => "TransferCash, 1 position",
+        Tag::SettleMarket => "SettleMarket",
+        Tag::SettleMarketPosition => "SettleMarketPosition",
+        Tag::Sweep => "Sweep, 50 accounts with a position each, 100 cells",
+        Tag::CancelForRisk => "CancelForRisk, 1 order",
+        Tag::Liquidate => "Liquidate, 1 fill",
+        Tag::TakeOver => "TakeOver, as much as restores the account",
+        Tag::AbsorbShortfall => "AbsorbShortfall, the pool pays",
+        Tag::Deleverage => "Deleverage, whole, 1 counterparty",
+        Tag::StakePool => "StakePool, more",
+        Tag::RequestUnstake => "RequestUnstake",
+        Tag::Unstake => "Unstake",
+        Tag::FundPool => "FundPool",
     }
 }
 

@@ -9,34 +9,41 @@ use quantdesk_client::{
         book::{ORDERS_PER_POSITION_MAX, OrderKind, SelfTrade, Sides},
         money::TOTAL_MAX,
         risk::{
-            fee,
-            listing::{self, ListingParameters, TierParameters},
+            fee, life,
+            listing::{self, ListingParameters, RiskParameters, TierParameters},
             price::{Action, CLOCK_SKEW_SECONDS, Validity},
         },
         slab::free_list::{FreeList, NIL},
         state::{
             AccountHeader, Cell, Exchange, IndexEntry, Key, LedgerHeader, MarketHeader, MarketRow, MarketStatus,
-            OracleSource, OrderNode, PositionCell, PriceCondition, SourceKind, TraderCell, cell, event, exchange,
-            ledger, market, row,
+            OracleSource, OrderNode, PoolStake, PositionCell, PriceCondition, SourceKind, TraderCell, WithdrawalCell,
+            cell, event, exchange,
+            ledger::{self, Policy, Watched},
+            market, row, stake,
         },
     },
-    instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM, Trader, Venue},
+    instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM, Target, Trader, Venue},
     order::Ticket,
 };
 use quantdesk_program::{
     Refusal, Tag,
     account::{pda, resize},
     instruction::{
-        crank::update_price::UpdatePrice,
+        crank::{sweep::Sweep, update_price::UpdatePrice},
         exchange::{
             collect_fees::CollectFees,
             create_exchange::CreateExchange,
             grow_ledger::{CELLS_MAX, GrowLedger},
         },
         order::{cancel_all::CancelAll, cancel_order::CancelOrder, place_order::PlaceOrder},
-        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader},
+        pool::{request_unstake::RequestUnstake, unstake::Unstake},
+        risk::{
+            absorb_shortfall::AbsorbShortfall, cancel_for_risk::CancelForRisk, deleverage::Deleverage,
+            liquidate::Liquidate, take_over::TakeOver,
+        },
+        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader, transfer_cash::TransferCash},
     },
-    oracle::{pyth, switchboard},
+    oracle::{lazer, pyth, quote, switchboard},
     tag::{ENCODING_VERSION, Head},
 };
 use solana_instruction::Instruction;
@@ -200,25 +207,52 @@ fn account_layouts() {
     same_account!(Exchange { header, id, admin, ledger, vault, mint }, private market_sources, sources_len, sources);
     same_account!(OracleSource { kind, samples_min, account, feed, queue });
     same_account!(LedgerHeader {
-        header, exchange, vault, mint, total, pool, fees, withdraw_queue, residue, events_written, cells, generation,
-        markets_len, mint_decimals, traders,
+        header, exchange, vault, mint, total, pool, fees, withdraw_queue, events_written, cells, generation,
+        markets_len, mint_decimals, traders, policy, outflow, pool_shares, pool_epoch, bankrupts, queue_first,
+        queue_last, queue_len, sweep_cursor, watch,
     }, private events_capacity);
+    same_account!(Policy { outflow_rate, queue_seconds, outflow_floor, pool_fee_share, unstake_seconds });
+    same_account!(Watched { trader, generation, health, seen_at });
     same_account!(MarketRow {
         market, index, sources_min, sources_len, tick_size, lot_size, tick_value, price_max, lots_min, lots_max,
         position_max, open_interest_max, open_interest, band, taker_fee, maker_fee, maintenance, confidence_max,
         divergence_max, fresh_seconds, dead_seconds, index_price, mark, publish_time, updated_at, updated_slot,
-        source_times, funding_index, symbol,
-    }, private status, tiers_len, condition, fresh_until, tiers);
+        source_times, funding_index, symbol, risk, stable, low, high, margin_scale, maintenance_now, basis, mark_at,
+        stable_at, funding_remainder, funding_pot, settlement_pot, pool_spent, ramp_from, ramp_start, ramp_end,
+        status_at,
+    }, private status, tiers_len, condition, lagging, fresh_until, tiers);
+    same_account!(RiskParameters {
+        step,
+        step_seconds,
+        stable_step,
+        basis_max,
+        funding_dead_zone,
+        funding_cap,
+        liquidation_fee,
+        takeover_discount,
+        liquidation_buffer,
+        interest_scale_max,
+        interest_scale_lower,
+        interest_scale_upper,
+        pool_budget,
+        liquidation_tip_max,
+    });
     same_account!(TraderCell {
-        sub_account, generation, owner, delegate, cash, first_position, positions,
-    }, private kind);
+        sub_account, generation, owner, delegate, cash, first_position, positions, absorbed, withdrawal,
+    }, private kind, bankrupt);
+    same_account!(WithdrawalCell { trader, next, target, atoms, requested_at }, private kind);
+    same_account!(PoolStake { header, ledger, owner, shares, epoch, requested, requested_at });
     same_account!(PositionCell {
         market, trader, next, first_order, orders, base, quote, funding_index, open_bid_lots, open_ask_lots,
         open_bid_notional, open_ask_notional, realised, fees_paid, funding_paid, bid_bound, ask_bound,
     }, private kind);
     same_account!(MarketHeader {
-        header, ledger, index, last_trade_price, last_trade_time, orders_placed, events_written, nodes,
+        header, ledger, index, last_trade_price, last_trade_time, orders_placed, events_written, nodes, deleverage,
     }, private side_capacity, events_capacity, bids_len, asks_len);
+    let heading = "Deleverage: 80 bytes";
+    same_layout!(heading, layout_of(&table(heading, "offset"), heading), market::Deleverage {
+        trader, cursor, price, number, lots, quote, profitable, opposite, profitable_passed, others_passed, closed,
+    }, private phase, side);
     same_account!(IndexEntry { key, node, sequence });
     same_account!(OrderNode {
         sequence, client_id, lots, expires_at, owner_tag, price, position, next, previous,
@@ -227,7 +261,7 @@ fn account_layouts() {
         sequence, unix_seconds, slot, order, client_id, lots, price, maker, taker, taker_fee, maker_fee,
     }, private kind, side);
     same_account!(CashEvent {
-        sequence, unix_seconds, slot, market, trader, generation, amount, balance,
+        sequence, unix_seconds, slot, market, trader, generation, amount, balance, funding_index,
     }, private kind);
     same_account!(Head { tag, version, trader }, private flags);
 }
@@ -263,22 +297,30 @@ fn private_fields_stand_where_listed() {
     assert_eq!(bytes_of(&header)[..10], *b"QDLEDGER\x01\x09");
     assert_eq!(place("AccountHeader: 16 bytes", "version"), 8);
 
-    let status = place("MarketRow: 512 bytes", "status");
+    let status = place("MarketRow: 640 bytes", "status");
     assert_eq!(patched::<MarketRow>(status, &[0]).status(), None);
     assert_eq!(patched::<MarketRow>(status, &[1]).status(), Some(MarketStatus::Active));
     assert_eq!(patched::<MarketRow>(status, &[2]).status(), Some(MarketStatus::ReduceOnly));
-    let condition = place("MarketRow: 512 bytes", "condition");
+    assert_eq!(patched::<MarketRow>(status, &[3]).status(), Some(MarketStatus::Settled));
+    assert_eq!(patched::<MarketRow>(status, &[4]).status(), Some(MarketStatus::Closed));
+    assert!(patched::<MarketRow>(place("MarketRow: 640 bytes", "lagging"), &[1]).is_lagging());
+    let phase = place("Deleverage: 80 bytes", "phase");
+    assert_eq!([0, 1, 2].map(|byte| patched::<market::Deleverage>(phase, &[byte]).is_running()), [false, true, true]);
+    let side = place("Deleverage: 80 bytes", "side");
+    let closing = [0, 1].map(|byte| patched::<market::Deleverage>(side, &[byte]).closing_side());
+    assert_eq!(closing, [Side::Ask, Side::Bid]);
+    let condition = place("MarketRow: 640 bytes", "condition");
     for (byte, expected) in [PriceCondition::Good, PriceCondition::Wide, PriceCondition::Diverged].iter().enumerate() {
         assert_eq!(patched::<MarketRow>(condition, &[byte as u8]).condition(), *expected);
     }
-    let fresh: MarketRow = patched(place("MarketRow: 512 bytes", "fresh_until"), &[9]);
+    let fresh: MarketRow = patched(place("MarketRow: 640 bytes", "fresh_until"), &[9]);
     let validity = [9, 10].map(|now| fresh.validity(UnixSeconds::new(now)));
     assert_eq!(validity, [Validity::Fresh, Validity::Dead]);
-    let tiers: MarketRow = patched(place("MarketRow: 512 bytes", "tiers_len"), &[3]);
+    let tiers: MarketRow = patched(place("MarketRow: 640 bytes", "tiers_len"), &[3]);
     assert_eq!(tiers.tiers().len(), 3);
     let tiers: MarketRow = {
-        let mut row: MarketRow = patched(place("MarketRow: 512 bytes", "tiers_len"), &[1]);
-        let at = place("MarketRow: 512 bytes", "tiers");
+        let mut row: MarketRow = patched(place("MarketRow: 640 bytes", "tiers_len"), &[1]);
+        let at = place("MarketRow: 640 bytes", "tiers");
         bytemuck::bytes_of_mut(&mut row)[at..at + 8].copy_from_slice(&77u64.to_le_bytes());
         row
     };
@@ -287,6 +329,10 @@ fn private_fields_stand_where_listed() {
     let kind = place("TraderCell: 128 bytes", "kind");
     let trader = TraderCell::new(Key::ZERO, 0, Generation::new(1));
     assert_eq!((bytes_of(&trader)[kind], trader.into_cell().trader().is_some()), (1, true));
+    assert!(patched::<TraderCell>(place("TraderCell: 128 bytes", "bankrupt"), &[1]).is_bankrupt());
+    let waiting = WithdrawalCell::new(CellIndex::new(0), Key::ZERO, QuoteAtoms::new(1), UnixSeconds::ZERO);
+    let kind = place("WithdrawalCell: 128 bytes", "kind");
+    assert_eq!((bytes_of(&waiting)[kind], waiting.into_cell().withdrawal().is_some()), (3, true));
     let nil = CellIndex::NIL;
     let position = PositionCell::new(MarketIndex::new(0), CellIndex::new(0), nil, FundingIndex::ZERO);
     assert_eq!((bytes_of(&position)[place("PositionCell: 128 bytes", "kind")], position.is_empty()), (2, true));
@@ -328,6 +374,7 @@ fn account_sizes_and_addresses() {
     };
     assert_eq!(of("Exchange").1, exchange::EXCHANGE_SIZE.to_string());
     assert_eq!(of("Vault").1, "165");
+    assert_eq!(of("PoolStake").1, stake::STAKE_SIZE.to_string());
     let (header, rows, row) = (ledger::LEDGER_HEADER_SIZE, exchange::MARKETS_MAX, row::ROW_SIZE);
     let (record, cell) = (size_of::<event::CashEvent>(), cell::CELL_SIZE);
     assert_eq!(of("Ledger").1, format!("{header} + {rows} · {row} + `events_capacity` · {record} + cells · {cell}"));
@@ -338,13 +385,19 @@ fn account_sizes_and_addresses() {
     assert_eq!(of("Market").1, size);
     assert_eq!(market::market_size(8, 64), header + 8 * 2 * (entry + node) + 64 * record);
     assert_eq!((size_of::<Cell>(), cell::CELL_SIZE), (128, 128));
-    for (account, seed) in [("Exchange", pda::EXCHANGE_SEED), ("Vault", pda::VAULT_SEED)] {
+    let seeds = [("Exchange", pda::EXCHANGE_SEED), ("Vault", pda::VAULT_SEED), ("PoolStake", pda::STAKE_SEED)];
+    for (account, seed) in seeds {
         let seed = format!("\"{}\"", std::str::from_utf8(seed).unwrap());
         assert!(code(of(account).0).contains(&seed.as_str()), "{seed}");
     }
     let names = section("AccountHeader: 16 bytes");
-    for discriminator in [exchange::EXCHANGE_DISCRIMINATOR, ledger::LEDGER_DISCRIMINATOR, market::MARKET_DISCRIMINATOR]
-    {
+    let discriminators = [
+        exchange::EXCHANGE_DISCRIMINATOR,
+        ledger::LEDGER_DISCRIMINATOR,
+        market::MARKET_DISCRIMINATOR,
+        stake::STAKE_DISCRIMINATOR,
+    ];
+    for discriminator in discriminators {
         let bytes = discriminator.to_le_bytes();
         assert!(code(names).contains(&std::str::from_utf8(&bytes).unwrap()));
     }
@@ -415,9 +468,10 @@ fn instruction(tag: Tag) -> Instruction {
     let program = name(1);
     let venue = Venue { program, exchange: name(2), ledger: name(3), vault: name(4), mint: name(5) };
     let trader = Trader { authority: name(6), cell: CellIndex::new(7), generation: Generation::new(8) };
+    let target = Target { trader: trader.cell, generation: trader.generation };
     let (market, tokens, atoms) = (name(9), name(10), QuoteAtoms::new(1));
     match tag {
-        Tag::CreateExchange => venue.create_exchange(name(6), 1, 64),
+        Tag::CreateExchange => venue.create_exchange(name(6), 1, 64, &Zeroable::zeroed()),
         Tag::ListMarket => venue.list_market(name(6), market, &Zeroable::zeroed()),
         Tag::GrowLedger => venue.grow_ledger(name(6), 1),
         Tag::CollectFees => venue.collect_fees(name(6), tokens, atoms),
@@ -425,13 +479,30 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::CloseTrader => venue.close_trader(&trader),
         Tag::Deposit => venue.deposit(&trader, tokens, atoms),
         Tag::Withdraw => venue.withdraw(&trader, tokens, atoms),
+        Tag::ProcessWithdrawQueue => venue.process_withdraw_queue(tokens),
+        Tag::TransferCash => venue.transfer_cash(&trader, &trader, atoms),
+        Tag::StakePool => venue.stake_pool(&trader, atoms),
+        Tag::RequestUnstake => venue.request_unstake(&trader, 1),
+        Tag::Unstake => venue.unstake(&trader),
+        Tag::FundPool => venue.fund_pool(&trader, atoms),
         Tag::PlaceOrder => {
             let order = Ticket::of(Side::Bid, Ticks::new(1), Lots::new(1)).build();
             venue.place_order(&trader, &market, &order, UnixSeconds::ZERO)
         }
         Tag::CancelOrder => venue.cancel_order(&trader, &market, NodeIndex::new(0), Sequence::new(1)),
         Tag::CancelAll => venue.cancel_all(&trader, &market, Sides::Both, 1),
-        Tag::UpdatePrice => venue.update_price(MarketIndex::new(0), &[name(11), name(12)]),
+        Tag::UpdatePrice => venue.update_price(&market, MarketIndex::new(0), &[name(11), name(12)]),
+        Tag::SetMarketStatus => venue.set_market_status(name(6), MarketIndex::new(0), MarketStatus::ReduceOnly),
+        Tag::SetMargin => venue.set_margin(name(6), &Zeroable::zeroed()),
+        Tag::CloseMarket => venue.close_market(name(6), &market),
+        Tag::SettleMarket => venue.settle_market(&market),
+        Tag::SettleMarketPosition => venue.settle_market_position(&market, target),
+        Tag::Sweep => venue.sweep(1),
+        Tag::CancelForRisk => venue.cancel_for_risk(&market, target, 1),
+        Tag::Liquidate => venue.liquidate(&trader, &market, target, 1),
+        Tag::TakeOver => venue.take_over(&trader, &market, target, Lots::new(1)),
+        Tag::AbsorbShortfall => venue.absorb_shortfall(MarketIndex::new(0), target),
+        Tag::Deleverage => venue.deleverage(&market, target, 1),
     }
 }
 
@@ -468,8 +539,8 @@ fn accounts_of_instructions() {
         let numbers: Vec<&str> = listed.split(" · ").map(|account| account.split(' ').next().unwrap()).collect();
         if tag == Tag::UpdatePrice {
             // The client was given two sources.
-            assert_eq!((flags.len(), numbers[2]), (3, "2…"));
-            assert_eq!([&flags[..], &flags[2..]].concat(), given);
+            assert_eq!((flags.len(), numbers[3]), (4, "3…"));
+            assert_eq!([&flags[..], &flags[3..]].concat(), given);
         } else {
             assert_eq!(flags, given, "{}", tag.name());
             assert!(numbers.iter().enumerate().all(|(place, number)| *number == place.to_string()), "{}", tag.name());
@@ -491,13 +562,40 @@ fn accounts_of_instructions() {
 fn arguments_of_instructions() {
     let inline = |tag: Tag| arguments_of(&item(tag.name(), "* Arguments: ").unwrap());
     let tabular = |tag: Tag| layout_of(&table(tag.name(), "offset"), tag.name());
-    same_layout!("CreateExchange", inline(Tag::CreateExchange), CreateExchange { id, events_capacity });
+    same_layout!("CreateExchange", tabular(Tag::CreateExchange), CreateExchange { id, events_capacity, policy });
     same_layout!("GrowLedger", inline(Tag::GrowLedger), GrowLedger { cells });
     same_layout!("CollectFees", inline(Tag::CollectFees), CollectFees { atoms });
     same_layout!("OpenTrader", inline(Tag::OpenTrader), OpenTrader { sub_account });
     same_layout!("CloseTrader", inline(Tag::CloseTrader), CloseTrader { generation });
     same_layout!("Deposit", inline(Tag::Deposit), MoveCash { generation, atoms });
     same_layout!("Withdraw", inline(Tag::Withdraw), MoveCash { generation, atoms });
+    same_layout!(
+        "TransferCash",
+        inline(Tag::TransferCash),
+        TransferCash { generation, target, target_generation, atoms }
+    );
+    same_layout!("StakePool", inline(Tag::StakePool), MoveCash { generation, atoms });
+    same_layout!("RequestUnstake", inline(Tag::RequestUnstake), RequestUnstake { generation, shares });
+    same_layout!("Unstake", inline(Tag::Unstake), Unstake { generation });
+    same_layout!("FundPool", inline(Tag::FundPool), MoveCash { generation, atoms });
+    same_layout!("Sweep", inline(Tag::Sweep), Sweep { cells });
+    let targeted = |tag: Tag, rest: &[(&str, usize, usize)]| {
+        let own = [("trader", offset_of!(Target, trader), 4), ("generation", offset_of!(Target, generation), 4)];
+        let expected: Vec<Field> =
+            own.iter().chain(rest).map(|(name, offset, bytes)| ((*name).into(), *offset, *bytes)).collect();
+        assert_eq!(inline(tag), expected, "{}", tag.name());
+    };
+    targeted(Tag::SettleMarketPosition, &[]);
+    targeted(Tag::CancelForRisk, &[("limit", offset_of!(CancelForRisk, limit), 1)]);
+    targeted(Tag::AbsorbShortfall, &[("market", offset_of!(AbsorbShortfall, market), 2)]);
+    targeted(Tag::Deleverage, &[("steps", offset_of!(Deleverage, steps), 2)]);
+    let own = ["generation", "target_trader", "target_generation"].into_iter().map(String::from).zip([0, 4, 8]);
+    let own: Vec<Field> = own.map(|(name, offset)| (name, offset, 4)).collect();
+    assert_eq!((offset_of!(Liquidate, target), offset_of!(TakeOver, target)), (4, 4));
+    let liquidate = [own.clone(), vec![("match_limit".into(), offset_of!(Liquidate, match_limit), 1)]].concat();
+    assert_eq!(inline(Tag::Liquidate), liquidate);
+    let take_over = [own, vec![("lots_max".into(), offset_of!(TakeOver, lots_max), 8)]].concat();
+    assert_eq!(inline(Tag::TakeOver), take_over);
     same_layout!("CancelOrder", inline(Tag::CancelOrder), CancelOrder { generation, node, sequence });
     same_layout!("CancelAll", inline(Tag::CancelAll), CancelAll { generation, sides, limit });
     same_layout!("UpdatePrice", inline(Tag::UpdatePrice), UpdatePrice { market });
@@ -546,6 +644,7 @@ fn arguments_of_instructions() {
             tiers_len,
             tiers,
             sources,
+            risk,
         }
     );
     assert_eq!((size_of::<TierParameters>(), offset_of!(TierParameters, rate)), (16, 8));
@@ -574,7 +673,9 @@ fn encoded_values() {
         }
     }
     let kinds = (0..=u8::MAX).filter_map(SourceKind::from_byte).collect::<Vec<_>>();
-    assert_eq!(kinds, [SourceKind::Pyth, SourceKind::PythPro, SourceKind::Switchboard]);
+    let (accounts, signed) = kinds.split_at(3);
+    assert_eq!(accounts, [SourceKind::Pyth, SourceKind::PythPro, SourceKind::Switchboard]);
+    assert_eq!(signed, [SourceKind::SwitchboardQuote, SourceKind::PythLazer]);
 }
 
 #[test]
@@ -600,7 +701,7 @@ fn event_kinds() {
 
 #[test]
 fn listing_bounds_and_limits() {
-    let bounds: [(&str, u64); 12] = [
+    let bounds: [(&str, u64); 23] = [
         ("RATE_MIN", listing::RATE_MIN.get().into()),
         ("RATE_MAX", listing::RATE_MAX.get().into()),
         ("MAINTENANCE_MIN", listing::MAINTENANCE_MIN.get().into()),
@@ -613,12 +714,23 @@ fn listing_bounds_and_limits() {
         ("DEAD_SECONDS_MAX", listing::DEAD_SECONDS_MAX.into()),
         ("SIDE_CAPACITY_MAX", market::SIDE_CAPACITY_MAX.into()),
         ("NOTIONAL_BOUND", listing::NOTIONAL_BOUND),
+        ("LOT_VALUE_MAX", listing::LOT_VALUE_MAX),
+        ("STEP_MAX", listing::STEP_MAX.get().into()),
+        ("STEP_SECONDS_MAX", listing::STEP_SECONDS_MAX.into()),
+        ("BASIS_MIN", listing::BASIS_MIN.get().into()),
+        ("BASIS_MAX", listing::BASIS_MAX.get().into()),
+        ("FUNDING_CAP_MAX", listing::FUNDING_CAP_MAX.get().into()),
+        ("LIQUIDATION_FEE_MAX", listing::LIQUIDATION_FEE_MAX.get().into()),
+        ("TAKEOVER_DISCOUNT_MAX", listing::TAKEOVER_DISCOUNT_MAX.get().into()),
+        ("LIQUIDATION_BUFFER_MAX", listing::LIQUIDATION_BUFFER_MAX.get().into()),
+        ("INTEREST_SCALE_MIN", listing::INTEREST_SCALE_MIN.get().into()),
+        ("INTEREST_SCALE_MAX", listing::INTEREST_SCALE_MAX.get().into()),
     ];
     let listed = table("ListMarket", "constant");
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 11] = [
+    let limits: [(&str, u64); 16] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
@@ -630,6 +742,11 @@ fn listing_bounds_and_limits() {
         ("`ACCOUNT_SIZE_MAX`", ledger::ACCOUNT_SIZE_MAX as u64),
         ("`TOTAL_MAX`", TOTAL_MAX as u64),
         ("`CLOCK_SKEW_SECONDS`", CLOCK_SKEW_SECONDS as u64),
+        ("`NOTICE_SECONDS`", life::NOTICE_SECONDS.into()),
+        ("`ABANDONED_SECONDS`", life::ABANDONED_SECONDS.into()),
+        ("`GRACE_SECONDS`", life::GRACE_SECONDS.into()),
+        ("`RAMP_SECONDS_MIN`", life::RAMP_SECONDS_MIN.into()),
+        ("`RAMP_SECONDS_MAX`", life::RAMP_SECONDS_MAX.into()),
     ];
     let listed = table("13 Limits", "limit");
     let expected = limits.map(|(name, value)| vec![value.to_string(), name.to_string()]);
@@ -658,15 +775,22 @@ fn inv_f5_validity_and_actions_cell_by_cell() {
 
 #[test]
 fn oracle_programs_and_sizes() {
-    let text = section("9 Oracle sources");
-    for program in [pyth::RECEIVER, pyth::RECEIVER_PRO, switchboard::PROGRAM] {
-        assert!(code(text).contains(&program.to_string().as_str()), "{program}");
+    let text = [section("Price accounts"), section("Signed prices")].concat();
+    let programs = [pyth::RECEIVER, pyth::RECEIVER_PRO, switchboard::PROGRAM, lazer::PROGRAM, lazer::STORAGE];
+    for program in programs {
+        assert!(code(&text).contains(&program.to_string().as_str()), "{program}");
     }
-    let rows = table("9 Oracle sources", "");
-    let lengths = rows.iter().find(|row| row[0].starts_with("length")).unwrap();
-    let sizes = [size_of::<pyth::PriceUpdate>(), size_of::<switchboard::PullFeed>()];
-    for (cell, size) in lengths[1..].iter().zip(sizes) {
-        assert_eq!(cell.split(',').next().unwrap(), size.to_string());
+    let account_sizes = [size_of::<pyth::PriceUpdate>(), size_of::<switchboard::PullFeed>()];
+    let signed_sizes = [size_of::<quote::Queue>(), size_of::<lazer::Storage>()];
+    let signed = table("Signed prices", "signed");
+    for (rows, sizes) in [(&table("Price accounts", ""), account_sizes), (&signed, signed_sizes)] {
+        let lengths = rows.iter().find(|row| row[0].starts_with("length")).unwrap();
+        for (cell, size) in lengths[1..].iter().zip(sizes) {
+            assert_eq!(cell.split(',').next().unwrap(), size.to_string());
+        }
+    }
+    for (cell, kind) in signed[0][1..].iter().zip([SourceKind::SwitchboardQuote, SourceKind::PythLazer]) {
+        assert_eq!(cell.split(',').count(), kind.accounts(), "{cell}");
     }
 }
 
@@ -732,7 +856,7 @@ fn checks_name_errors_that_exist() {
             assert!(known.contains(word), "{}: {word}", tag.name());
         }
     }
-    for heading in ["8 Price board", "9 Oracle sources"] {
+    for heading in ["8 Price board", "9 Oracle sources", "Price accounts", "Signed prices"] {
         for word in code(section(heading)).into_iter().filter(|word| word.starts_with("Oracle")) {
             assert!(known.contains(word), "{heading}: {word}");
         }

@@ -3,7 +3,7 @@
 use quantdesk_client::{
     Refusal,
     engine::{
-        EngineError, MarketIndex, UnixSeconds,
+        EngineError, MarketIndex, Ticks, UnixSeconds,
         risk::price::Validity,
         state::{CashEventKind, MarketRow, PriceCondition},
     },
@@ -22,7 +22,7 @@ use std::mem::offset_of;
 
 fn update(scene: &Scene) -> Instruction {
     let market = &scene.desk.markets[0];
-    scene.desk.venue.update_price(market.index, &market.feeds)
+    scene.desk.venue.update_price(&market.address, market.index, &market.feeds)
 }
 
 /// What a source shows now at this price.
@@ -71,7 +71,10 @@ fn moves_the_board_and_nothing_else() {
     show(&mut scene, 1, &low);
     let before = Snapshot::of(&scene.desk.chain);
     let row = accepts_update(&mut scene);
-    assert_eq!((row.index_price.get(), row.mark.get()), (210_001, 210_001));
+    // Seven seconds: five steps of 0.13% for the mark, seven of 0.03% for the stable price.
+    assert_eq!([row.index_price, row.mark, row.stable].map(Ticks::get), [210_001, 201_300, 200_420]);
+    assert_eq!([row.low, row.high].map(Ticks::get), [200_420, 210_001]);
+    assert!(row.is_lagging());
     assert_eq!((row.updated_at, row.updated_slot), (now.unix_seconds, now.slot));
     // The board is as old as its oldest source.
     assert_eq!(row.publish_time.get(), now.unix_seconds.get() - 3);
@@ -79,13 +82,16 @@ fn moves_the_board_and_nothing_else() {
     assert_eq!(row.condition(), PriceCondition::Good);
 
     let event = *read::cash_events(&scene.desk).last().unwrap();
-    assert_eq!((event.kind(), event.amount, event.balance), (Some(CashEventKind::PriceUpdated), 210_001, 210_001));
+    assert_eq!((event.kind(), event.amount, event.balance), (Some(CashEventKind::PriceUpdated), 210_001, 201_300));
     assert!(event.market.is_zero() && event.trader.is_nil());
     let ledger = scene.desk.venue.ledger;
     let row = LedgerMap::row(0).start;
-    let board = row + offset_of!(MarketRow, index_price)..row + offset_of!(MarketRow, funding_index);
+    let lagging = row + offset_of!(MarketRow, sources_len) + 1;
     let frame = Frame::new()
-        .bytes(ledger, board)
+        .bytes(ledger, lagging..lagging + 1)
+        .bytes(ledger, row + offset_of!(MarketRow, index_price)..row + offset_of!(MarketRow, funding_index))
+        .bytes(ledger, row + offset_of!(MarketRow, stable)..row + offset_of!(MarketRow, margin_scale))
+        .bytes(ledger, row + offset_of!(MarketRow, mark_at)..row + offset_of!(MarketRow, funding_remainder))
         .bytes(ledger, LedgerMap::events_written())
         .bytes(ledger, LEDGER.event(event.sequence.get()));
     before.only(&scene.desk.chain, &frame);
@@ -327,7 +333,7 @@ fn pyth_accounts_that_are_not_the_sources() {
     let posted = scene.desk.chain.account(&account).unwrap();
     scene.desk.chain.set_account(elsewhere, posted).unwrap();
     let mut instruction = update(&scene);
-    instruction.accounts[2].pubkey = elsewhere;
+    instruction.accounts[3].pubkey = elsewhere;
     scene.desk.chain.send(instruction).unwrap();
 }
 
@@ -344,9 +350,9 @@ fn switchboard_accounts_that_are_not_the_sources() {
         chain.set_account(account, feed.account()).unwrap();
         refuses(&mut chain, update(&scene), error);
     };
-    case(SwitchboardFeed { feed_hash: [1; 32], ..good }, Refusal::OracleWrongFeed.into());
-    case(SwitchboardFeed { queue: [1; 32], ..good }, Refusal::OracleWrongQueue.into());
-    case(SwitchboardFeed { permit_write_by_authority: true, ..good }, Refusal::OracleWritable.into());
+    case(SwitchboardFeed { feed_hash: [1; 32], ..good }, EngineError::OracleNotTrusted.into());
+    case(SwitchboardFeed { queue: [1; 32], ..good }, EngineError::OracleNotTrusted.into());
+    case(SwitchboardFeed { permit_write_by_authority: true, ..good }, EngineError::OracleNotTrusted.into());
     case(SwitchboardFeed { samples: 2, ..good }, EngineError::OracleSamplesTooFew.into());
     case(SwitchboardFeed { value: 0, ..good }, EngineError::OraclePriceInvalid.into());
     case(SwitchboardFeed { value: -1, ..good }, EngineError::OraclePriceInvalid.into());
@@ -356,23 +362,24 @@ fn switchboard_accounts_that_are_not_the_sources() {
     case(SwitchboardFeed { slot: 1, landed_at: 121, ..good }, EngineError::OracleRegressed.into());
     case(SwitchboardFeed { landed_at: 0, ..good }, EngineError::OracleStale.into());
 
-    let edits: [(fn(&mut solana_account::Account), Refusal); 4] = [
-        (|it| it.owner = PYTH_RECEIVER, Refusal::OracleWrongOwner),
-        (|it| it.data[0] ^= 1, Refusal::OracleWrongType),
-        (|it| it.data.push(0), Refusal::OracleWrongType),
-        (|it| it.data.clear(), Refusal::OracleWrongType),
+    let edits: [fn(&mut solana_account::Account); 5] = [
+        |it| it.owner = PYTH_RECEIVER,
+        |it| it.data[0] ^= 1,
+        |it| it.data.push(0),
+        |it| it.data.clear(),
+        |it| *it = Default::default(),
     ];
-    for (edit, refusal) in edits {
+    for edit in edits {
         let mut chain = scene.desk.chain.clone();
         edit_account(&mut chain, account, edit);
-        refuses(&mut chain, update(&scene), refusal);
+        refuses(&mut chain, update(&scene), EngineError::OracleNotTrusted);
     }
     // The same bytes in another account: a feed is its address.
     let elsewhere = scene.desk.name(b"copy");
     let copy = scene.desk.chain.account(&account).unwrap();
     scene.desk.chain.set_account(elsewhere, copy).unwrap();
     let mut instruction = update(&scene);
-    instruction.accounts[3].pubkey = elsewhere;
+    instruction.accounts[4].pubkey = elsewhere;
     refuses(&mut scene.desk.chain, instruction, Refusal::OracleWrongAccount);
 }
 
@@ -386,18 +393,19 @@ fn which_accounts_and_market() {
     });
     show_both(&mut scene, |_| ());
     for market in [2, 31, 32, u16::MAX] {
-        let instruction = scene.desk.venue.update_price(MarketIndex::new(market), &scene.desk.markets[0].feeds);
+        let instruction =
+            scene.desk.venue.update_price(&scene.market(), MarketIndex::new(market), &scene.desk.markets[0].feeds);
         refuses(&mut scene.desk.chain, instruction, EngineError::MarketNotFound);
     }
     for feeds in [0, 1, 3, 4, 5, 6, 7] {
         let accounts = scene.desk.markets[0].feeds.iter().cycle().take(feeds).copied().collect::<Vec<_>>();
-        let instruction = scene.desk.venue.update_price(MarketIndex::new(0), &accounts);
+        let instruction = scene.desk.venue.update_price(&scene.market(), MarketIndex::new(0), &accounts);
         refuses(&mut scene.desk.chain, instruction, Refusal::AccountsCount);
     }
     let [pyth, switchboard] = scene.desk.markets[0].feeds[..] else { panic!("two feeds") };
     let cases = [
         ([switchboard, pyth], Refusal::OracleWrongOwner),
-        ([pyth, pyth], Refusal::OracleWrongOwner),
+        ([pyth, pyth], Refusal::OracleWrongAccount),
         ([scene.desk.markets[bitcoin].feeds[0], switchboard], Refusal::OracleWrongFeed),
         ([pyth, other.markets[0].feeds[1]], Refusal::OracleWrongAccount),
         ([scene.desk.venue.ledger, switchboard], Refusal::AccountTwice),
@@ -408,7 +416,7 @@ fn which_accounts_and_market() {
     let foreign = oracle::account(&other.markets[0].parameters.sources[1], &reading).unwrap();
     scene.desk.chain.set_account(other.markets[0].feeds[1], foreign).unwrap();
     for (feeds, refusal) in cases {
-        let instruction = scene.desk.venue.update_price(MarketIndex::new(0), &feeds);
+        let instruction = scene.desk.venue.update_price(&scene.market(), MarketIndex::new(0), &feeds);
         refuses(&mut scene.desk.chain, instruction, refusal);
     }
     for (place, address) in [(0, other.venue.exchange), (1, other.venue.ledger)] {
@@ -416,10 +424,97 @@ fn which_accounts_and_market() {
         instruction.accounts[place].pubkey = address;
         refuses(&mut scene.desk.chain, instruction, Refusal::WrongLedger);
     }
+    // Whose book: the market's own, and no other.
+    let foreign = [scene.desk.markets[bitcoin].address, other.markets[0].address, scene.desk.venue.ledger, pyth];
+    for address in foreign {
+        let mut instruction = update(&scene);
+        instruction.accounts[2].pubkey = address;
+        refuses(&mut scene.desk.chain, instruction, Refusal::WrongAddress);
+    }
     let mut instruction = update(&scene);
     instruction.accounts[1].is_writable = false;
     refuses(&mut scene.desk.chain, instruction, Refusal::NotWritable);
     assert_eq!(read::row(&scene.desk, 0).market, key_of(&scene.market()));
+}
+
+#[test]
+fn a_market_account_that_is_not_one_any_more() {
+    let scene = Scene::new();
+    let edits: [(fn(&mut solana_account::Account), ProgramError); 5] = [
+        (|it| it.owner = TOKEN_2022, Refusal::WrongOwner.into()),
+        (|it| *it = Default::default(), Refusal::WrongOwner.into()),
+        (|it| it.data.truncate(255), EngineError::AccountSize.into()),
+        (|it| it.data.push(0), EngineError::AccountSize.into()),
+        (|it| it.data[0] ^= 1, EngineError::AccountType.into()),
+    ];
+    for (edit, error) in edits {
+        let mut chain = scene.desk.chain.clone();
+        edit_account(&mut chain, scene.market(), edit);
+        refuses(&mut chain, update(&scene), error);
+    }
+}
+
+#[test]
+fn a_market_that_is_over_takes_no_price() {
+    let mut scene = Scene::new();
+    let status = offset_of!(MarketRow, index) + 2;
+    patch_row(&mut scene.desk, 0, status, &[2]);
+    accepts_update(&mut scene);
+    for over in [3, 4] {
+        patch_row(&mut scene.desk, 0, status, &[over]);
+        refuses_update(&mut scene, EngineError::MarketStatusInvalid);
+    }
+}
+
+/// The book moves the mark within half a percent of the index, by its smoothed middle; an order that has expired does
+/// not count.
+#[test]
+fn the_book_pulls_the_mark() {
+    let mut scene = Scene::new();
+    let (alice, bob) = (scene.alice, scene.bob);
+    let expires_at = UnixSeconds::new(scene.desk.chain.unix_seconds() + 300);
+    scene.accept(&alice, &ask(MARK + 1_100, 5).build());
+    scene.accept(&bob, &bid(MARK + 900, 5).expires_at(expires_at).build());
+    scene.wait(150);
+    show_both(&mut scene, |_| ());
+    let row = accepts_update(&mut scene);
+    // Half the way to the middle; the mark is below the book's median, so the basis decides.
+    assert_eq!((row.basis >> 16, row.mark.get(), row.is_lagging()), (500, MARK + 500, false));
+    assert_eq!([row.index_price, row.stable, row.low, row.high].map(Ticks::get), [MARK, MARK, MARK, MARK + 500]);
+    scene.wait(151);
+    show_both(&mut scene, |_| ());
+    let row = accepts_update(&mut scene);
+    assert_eq!((row.mark.get(), row.basis >> 16), (MARK, 249), "the only bid has expired");
+}
+
+/// Bob is long below the mark: he pays for the time that the board showed it, Alice is paid when her size changes.
+#[test]
+fn a_premium_costs_longs_and_pays_shorts() {
+    let mut scene = Scene::new();
+    scene.trade(1_000);
+    let (alice, bob) = (scene.alice, scene.bob);
+    let mark = offset_of!(MarketRow, mark);
+    patch_row(&mut scene.desk, 0, mark, &(MARK + 900).to_le_bytes());
+    patch_row(&mut scene.desk, 0, offset_of!(MarketRow, high), &(MARK + 900).to_le_bytes());
+    scene.wait(20);
+    show_both(&mut scene, |_| ());
+    let before = accepts_update(&mut scene);
+    // 900 ticks less 100 of the dead zone, a day's worth of them for 20 seconds.
+    let dividend = 800i64 * 20 << 20;
+    assert_eq!(before.funding_index.get(), dividend / 86_400);
+    assert_eq!(before.funding_remainder, dividend % 86_400);
+    let event = *read::cash_events(&scene.desk).last().unwrap();
+    assert_eq!((event.kind(), event.funding_index), (Some(CashEventKind::PriceUpdated), before.funding_index));
+    let (rich, poor) = (read::cash(&scene.desk, &alice.trader), read::cash(&scene.desk, &bob.trader));
+    scene.accept(&bob, &ask(MARK, 1).build());
+    scene.accept(&alice, &bid(MARK, 1).immediate_or_cancel().build());
+    let owed = (800 * 20 * 1_000 / 86_400) + 1;
+    let paid = |party: &scene::Party| read::position(&scene.desk, &party.trader, 0).unwrap().1.funding_paid.get();
+    assert_eq!((paid(&bob), paid(&alice)), (owed, 1 - owed));
+    // Fees of a lot at $200: 100 atoms to take, 20 for having made.
+    assert_eq!(read::cash(&scene.desk, &bob.trader), poor - owed + 20);
+    assert_eq!(read::cash(&scene.desk, &alice.trader), rich + owed - 1 - 100);
+    assert_eq!(read::row(&scene.desk, 0).funding_pot.get().get(), 1);
 }
 
 #[test]
