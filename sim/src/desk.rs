@@ -4,15 +4,19 @@ use crate::{
     chain::{Chain, Executed, Failure, PROGRAM, SlotTime},
     oracle,
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use quantdesk_client::{
     Address, address,
     engine::{
         Lots, MarketIndex, PicoPrice, Ppm, QuoteAtoms, SignedPpm, TickValue, Ticks, UnixSeconds,
         book::NewOrder,
         invariant::{self, Violation},
-        risk::listing::{ListingParameters, TierParameters},
-        state::{LedgerView, MarketView, OracleSource, ledger::ledger_size, market::market_size},
+        risk::listing::{ListingParameters, RiskParameters, TierParameters},
+        state::{
+            LedgerView, MarketStatus, MarketView, OracleSource,
+            ledger::{Policy, ledger_size},
+            market::market_size,
+        },
     },
     instruction::{Trader, Venue},
     view::{self, AccountBytes},
@@ -21,6 +25,12 @@ use sha2::{Digest, Sha256};
 
 /// Quote units are USDC: six decimals.
 pub const QUOTE_DECIMALS: u8 = 6;
+
+/// Largest position of the usual markets, in lots; their open interest may be four times that.
+pub const POSITION_MAX: u64 = 100_000_000_000;
+
+/// Updates after which a price that has not settled never will.
+const SETTLING_UPDATES_MAX: u32 = 2_000;
 
 /// Which oracles a market has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +58,8 @@ pub struct MarketSpec {
     pub position_max: u64,
     /// Margin tiers as (largest notional in quote atoms, rate in ppm); the last one's notional is ignored.
     pub tiers: Vec<(u64, u32)>,
+    /// Movement of prices, funding, liquidation, pool.
+    pub risk: RiskParameters,
     /// Orders a side holds.
     pub side_capacity: u32,
     /// Oracles.
@@ -80,11 +92,24 @@ pub struct DeskConfig {
     pub unix_millis: i64,
     /// Slot time.
     pub slot_time: SlotTime,
+    /// What may leave the vault, and the pool's part of fees.
+    pub policy: Policy,
 }
+
+/// A day for withdrawals to wait at most and for stake to be paid, a tenth of the fees for the pool, and an hour's
+/// outflow that nothing here ever reaches.
+pub const POLICY: Policy = Policy {
+    outflow_rate: Ppm::new(1_000_000),
+    queue_seconds: 86_400,
+    outflow_floor: QuoteAtoms::new(1 << 62),
+    pool_fee_share: Ppm::new(100_000),
+    unstake_seconds: 86_400,
+};
 
 impl Default for DeskConfig {
     fn default() -> Self {
-        Self { cells: 1_800, events: 256, unix_millis: 1_760_054_400_000, slot_time: SlotTime { millis: 200 } }
+        let slot_time = SlotTime { millis: 200 };
+        Self { cells: 1_800, events: 256, unix_millis: 1_760_054_400_000, slot_time, policy: POLICY }
     }
 }
 
@@ -125,8 +150,24 @@ impl MarketSpec {
             tick_size,
             lot_size,
             price_max,
-            position_max: 100_000_000_000,
+            position_max: POSITION_MAX,
             tiers: vec![(1_000_000_000_000, 50_000), (10_000_000_000_000, 100_000), (u64::MAX, 200_000)],
+            risk: RiskParameters {
+                step: Ppm::new(1_300),
+                step_seconds: 5,
+                stable_step: Ppm::new(300),
+                basis_max: Ppm::new(5_000),
+                funding_dead_zone: Ppm::new(500),
+                funding_cap: Ppm::new(40_000),
+                liquidation_fee: Ppm::new(5_000),
+                takeover_discount: Ppm::new(10_000),
+                liquidation_buffer: Ppm::new(100_000),
+                interest_scale_max: Ppm::new(2_000_000),
+                interest_scale_lower: Lots::new(POSITION_MAX),
+                interest_scale_upper: Lots::new(POSITION_MAX * 4),
+                pool_budget: QuoteAtoms::new(1_000_000_000_000),
+                liquidation_tip_max: QuoteAtoms::new(50_000_000),
+            },
             side_capacity: 1_024,
             sources: Sources::Both,
         }
@@ -156,6 +197,7 @@ impl MarketSpec {
         parameters.dead_seconds = 600;
         parameters.side_capacity = self.side_capacity;
         parameters.events_capacity = 1_024;
+        parameters.risk = self.risk;
         parameters.sources_min = u8::try_from(sources.len()).unwrap_or(u8::MAX);
         parameters.sources_len = parameters.sources_min;
         parameters.tiers_len = u8::try_from(self.tiers.len()).unwrap_or(u8::MAX);
@@ -188,7 +230,7 @@ impl Desk {
         chain.create_mint(venue.mint, QUOTE_DECIMALS)?;
         chain.create_token_account(venue.vault, &venue.mint, &address::vault_authority(&PROGRAM, &venue.ledger), 0)?;
         chain.create_account(venue.ledger, ledger_size(config.events, config.cells), PROGRAM)?;
-        chain.send(venue.create_exchange(admin, id, config.events)).context("CreateExchange")?;
+        chain.send(venue.create_exchange(admin, id, config.events, &config.policy)).context("CreateExchange")?;
         Ok(Self { chain, venue, admin, markets: Vec::new(), names: 0 })
     }
 
@@ -255,7 +297,24 @@ impl Desk {
     /// Runs `UpdatePrice` on the accounts as they are.
     pub fn update_price(&mut self, market: usize) -> std::result::Result<Executed, Failure> {
         let market = &self.markets[market];
-        self.chain.send(self.venue.update_price(market.index, &market.feeds))
+        self.chain.send(self.venue.update_price(&market.address, market.index, &market.feeds))
+    }
+
+    /// Publishes a price and runs `UpdatePrice` until mark and stable price have arrived at it, with the clock moved by
+    /// whole seconds in between: as many as the staircase takes.
+    pub fn settle_price(&mut self, market: usize, price: u64) -> Result<()> {
+        // Twice the price at a step of 300 ppm takes 2,300 seconds.
+        for _ in 0..SETTLING_UPDATES_MAX {
+            self.set_price(market, price)?;
+            let ledger = self.ledger_view()?;
+            let row = ledger.row(self.markets[market].index).map_err(|error| anyhow::anyhow!("row: {error}"))?;
+            if row.low == row.high && !row.is_lagging() {
+                return Ok(());
+            }
+            let seconds = i64::from(row.risk.step_seconds);
+            self.chain.set_unix_seconds(self.chain.unix_seconds() + seconds);
+        }
+        bail!("the price of {} does not settle at {price}", self.markets[market].symbol)
     }
 
     /// Creates a token account of `owner` with this many atoms of collateral.
@@ -315,13 +374,16 @@ impl Desk {
     /// Checks every invariant on the account bytes as they are.
     pub fn check(&self) -> Result<()> {
         let view = self.ledger_view()?;
-        let views = (0..self.markets.len()).map(|market| self.market_view(market)).collect::<Result<Vec<_>>>()?;
+        let is_open =
+            |market: &Market| view.row(market.index).is_ok_and(|row| row.status() != Some(MarketStatus::Closed));
+        let open = (0..self.markets.len()).filter(|market| is_open(&self.markets[*market]));
+        let views = open.map(|market| self.market_view(market)).collect::<Result<Vec<_>>>()?;
         let violated = |violation: Violation| anyhow::anyhow!("invariant {}: {:?}", violation.id, violation);
         invariant::check_all(&view, &views, self.chain.tokens(&self.venue.vault)?).map_err(violated)?;
         for (_, trader) in view.traders() {
             invariant::requirements(&view, trader).map_err(violated)?;
         }
-        ensure!(views.len() == self.markets.len(), "every market has a view");
+        ensure!(usize::from(view.header.markets_len) == self.markets.len(), "every market is known");
         Ok(())
     }
 

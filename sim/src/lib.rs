@@ -5,9 +5,9 @@
 //! * [`desk`] — an exchange on it: markets, traders, prices. Also the harness of tests and benchmarks.
 //! * [`oracle`] — oracle accounts as the official crates write them.
 //! * [`input`], [`path`] — market data from files, and the built-in day.
-//! * [`floor`] — the exchange at work: customers, journal, checks.
-//! * [`actors`] — makers, takers, the oracle crank.
-//! * [`scenario`] — whole runs: the built-in day, the replay of recorded trades.
+//! * [`floor`] — the exchange at work: customers, journal, liquidation ladder, checks.
+//! * [`actors`] — makers, takers, leveraged traders, the oracle crank, keepers and liquidators.
+//! * [`scenario`] — whole runs: the built-in day, the replay of recorded trades, crashes by leverage and depth.
 //! * [`report`] — what a run leaves behind.
 
 pub mod actors;

@@ -1,14 +1,16 @@
 //! `sim/run`: a day at the venue.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use quantdesk_sim::{
+    desk::QUOTE_DECIMALS,
     report,
-    scenario::{Options, Outcome, market_day, replay},
+    scenario::{Options, Outcome, crash, market_day, replay},
 };
 use std::{
     io::{ErrorKind, Write, stdout},
-    path::PathBuf,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
 };
@@ -47,6 +49,37 @@ enum Command {
         #[arg(long, num_args = 1.., value_name = "[SYMBOL=]FILE")]
         klines: Vec<String>,
     },
+    /// Crashes by leverage and depth, each on an exchange of its own, until everybody has left it.
+    ///
+    /// Fails if in any of them a liquidation closed more than needed, somebody who never traded lost anything, or money
+    /// is missing.
+    Crash {
+        /// Leverages that the markets allow.
+        #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "5x,10x,20x,50x", value_parser = level)]
+        levels: Vec<u32>,
+        /// How far the index falls.
+        #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "10%,20%,40%,60%", value_parser = depth)]
+        depth: Vec<u32>,
+        /// Stake in the protection pool of each, in dollars.
+        #[arg(long, value_name = "USD", default_value_t = 120_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+        pool: u64,
+        /// Writes a page for every crash into this folder.
+        #[arg(long, value_name = "FOLDER")]
+        pages: Option<PathBuf>,
+    },
+}
+
+fn level(text: &str) -> Result<u32, String> {
+    bounded(text, 'x', 1..=100)
+}
+
+fn depth(text: &str) -> Result<u32, String> {
+    bounded(text, '%', 1..=95)
+}
+
+fn bounded(text: &str, unit: char, bounds: RangeInclusive<u32>) -> Result<u32, String> {
+    let number = text.strip_suffix(unit).unwrap_or(text).parse().ok().filter(|number| bounds.contains(number));
+    number.ok_or_else(|| format!("not of the form {}{unit} to {}{unit}", bounds.start(), bounds.end()))
 }
 
 fn main() -> ExitCode {
@@ -62,9 +95,14 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let started = Instant::now();
     let options = Options { seed: arguments.seed, slot_millis: arguments.slot_millis, progress: !arguments.quiet };
-    let Outcome { mut record, state_before_drain } = match &arguments.command {
+    let Outcome { mut record, state_before_drain, .. } = match &arguments.command {
         None => market_day::run(&options)?,
         Some(Command::Replay { trades, klines }) => replay::run(&options, trades, klines)?,
+        Some(Command::Crash { levels, depth, pool, pages }) => {
+            let pool = pool * 10u64.pow(QUOTE_DECIMALS.into());
+            let grid = crash::Grid { levels: levels.clone(), depths: depth.clone(), pool };
+            return run_crashes(&options, &grid, pages.as_deref());
+        }
     };
     record.wall_seconds = started.elapsed().as_secs_f64();
     report::write(&record, &arguments.report)?;
@@ -75,6 +113,26 @@ fn run(arguments: &Arguments) -> Result<()> {
         record.state_hash,
         state_before_drain
     );
+    print(&text)?;
+    ensure!(record.all_checks_passed(), "not everything held that must");
+    Ok(())
+}
+
+fn run_crashes(options: &Options, grid: &crash::Grid, pages: Option<&Path>) -> Result<()> {
+    let started = Instant::now();
+    let cells = crash::run(options, grid);
+    for cell in &cells {
+        if let (Some(folder), Ok(figures)) = (pages, &cell.outcome) {
+            report::write(&figures.record, &folder.join(format!("crash-{}x-{}.html", cell.level, cell.depth)))?;
+        }
+    }
+    print(&crash::render(options.seed, &cells, started.elapsed().as_secs_f64()))?;
+    let failed = cells.iter().filter(|cell| !cell.passed()).count();
+    ensure!(failed == 0, "{failed} of {} crashes broke a rule", cells.len());
+    Ok(())
+}
+
+fn print(text: &str) -> Result<()> {
     match stdout().write_all(text.as_bytes()) {
         // Nobody reads on: the report is written all the same.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -3,6 +3,7 @@
 //! * [`account`] — the account in which a configured source shows a [`Reading`]; enough for a simulation.
 //! * [`PythUpdate`], [`SwitchboardFeed`] — the same with every field free.
 //! * [`price_update_bytes`], [`pull_feed_bytes`] — account data of any value of the official types.
+//! * [`signed`] — prices that are signed and travel in the transaction.
 
 use anchor_lang::AccountSerialize;
 use anyhow::{Context, Result, bail};
@@ -11,6 +12,8 @@ use quantdesk_engine::state::{OracleSource, SourceKind};
 use solana_account::Account;
 use solana_address::Address;
 use switchboard_on_demand::{Discriminator, OracleSubmission, PullFeedAccountData};
+
+pub mod signed;
 
 /// The Pyth receiver program.
 pub const PYTH_RECEIVER: Address = Address::new_from_array(pyth_solana_receiver_sdk::ID.to_bytes());
@@ -79,8 +82,8 @@ pub struct SwitchboardFeed {
     pub permit_write_by_authority: bool,
 }
 
-/// The account in which `source` shows exactly `reading`. Fails for an unknown kind of source, and for prices that its
-/// type cannot hold: Pyth's end at 9.2 million quote units.
+/// The account in which `source` shows exactly `reading`. Fails for a kind of source that is not read from an account,
+/// and for prices that its type cannot hold: Pyth's end at 9.2 million quote units.
 pub fn account(source: &OracleSource, reading: &Reading) -> Result<Account> {
     let feed = *source.feed.as_bytes();
     match SourceKind::from_byte(source.kind) {
@@ -90,6 +93,7 @@ pub fn account(source: &OracleSource, reading: &Reading) -> Result<Account> {
             let feed = SwitchboardFeed::from_pico(feed, *source.queue.as_bytes(), reading);
             Ok(SwitchboardFeed { samples: source.samples_min, ..feed }.account())
         }
+        Some(SourceKind::SwitchboardQuote | SourceKind::PythLazer) => bail!("a signed price is not in an account"),
         None => bail!("oracle source of unknown kind {}", source.kind),
     }
 }

@@ -5,7 +5,7 @@ use quantdesk_sim::{
     desk::DeskConfig,
     floor::{Floor, Role},
     report::RunRecord,
-    scenario::{Options, Outcome, market_day, replay},
+    scenario::{Options, Outcome, crash, market_day, replay},
 };
 use std::{fs, path::PathBuf};
 
@@ -23,11 +23,15 @@ fn hashes(outcome: &Outcome) -> (String, String) {
 fn check(record: &RunRecord) {
     assert!(record.all_checks_passed());
     assert!(record.checks.iter().all(|check| check.times > 0));
-    assert_eq!(record.vault_final_atoms, 0);
     let atoms = |dollars: f64| (dollars * 1e6).round() as i64;
     let pnl: i64 = record.balances.iter().map(|balance| atoms(balance.pnl)).sum();
-    let fees: i64 = record.balances.iter().map(|balance| atoms(balance.fees)).sum();
-    assert_eq!(pnl, -fees, "profits and losses are the fees, to the atom");
+    let collected = record.money.iter().filter(|flow| flow.reason == "collected at the end");
+    let collected: i64 = collected.map(|flow| atoms(flow.amount)).sum();
+    assert_eq!(record.vault_final_atoms, 0);
+    // Of the pool, whatever rounding left to no share: next to nothing.
+    let ownerless = i64::try_from(record.ownerless_atoms).unwrap_or(i64::MAX);
+    assert!(ownerless < 1_000_000, "{ownerless}");
+    assert_eq!(pnl, -collected - ownerless, "profits and losses are the fees, to the atom");
     assert_eq!(record.refusals.iter().map(|refusal| refusal.times).sum::<u64>(), record.totals.failed_transactions);
 }
 
@@ -77,7 +81,6 @@ fn every_trade_is_sent_whatever_the_symbol() -> Result<()> {
     check(&first.record);
     assert_eq!(first.record.notes[0], "6 of 6 trades replayed");
     assert!(first.record.notes[2].starts_with("6 taking orders: 6 filled whole"), "{}", first.record.notes[2]);
-    assert!(first.record.refusals.is_empty());
     Ok(())
 }
 
@@ -103,5 +106,50 @@ fn a_broken_invariant_is_told_with_seed_step_and_id() -> Result<()> {
     floor.desk.chain.set_account(venue.vault, vault)?;
     let error = floor.check().err().map(|error| format!("{error:#}")).unwrap_or_default();
     assert!(error.starts_with("seed 7, step 2, slot 1: invariant M1: "), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_crash_uses_every_rung_closes_nothing_too_much_and_spares_bystanders() -> Result<()> {
+    let grid = crash::Grid { levels: vec![10], depths: vec![40], pool: 120_000_000_000 };
+    let [first, again, other] = [1, 1, 2].map(|seed| crash::run(&options(seed), &grid).remove(0));
+    let figures = |cell: &crash::Cell| cell.outcome.clone().map_err(anyhow::Error::msg);
+    assert_eq!(figures(&first)?.record.state_hash, figures(&again)?.record.state_hash);
+    assert_ne!(figures(&first)?.record.state_hash, figures(&other)?.record.state_hash);
+    for cell in [first, other] {
+        assert!(cell.passed());
+        let figures = figures(&cell)?;
+        check(&figures.record);
+        assert!(figures.accounts.iter().all(|accounts| *accounts > 0), "{:?}", figures.accounts);
+        assert!(figures.measured > 100 && figures.finished > 10);
+        assert_eq!((figures.overshoot, figures.bystanders_lost), (0, 0));
+        assert!(figures.pool_paid > 0 && figures.shortfall >= figures.pool_paid);
+        let kinds = ["liquidation", "takeover", "deleverage", "shortfall"];
+        let events = &figures.record.markets[0].events;
+        assert!(kinds.iter().all(|kind| events.iter().any(|event| event.kind == *kind)));
+    }
+    Ok(())
+}
+
+#[test]
+fn one_crash_that_fails_does_not_hide_the_others() {
+    // No market may allow this leverage.
+    let grid = crash::Grid { levels: vec![1_000, 5], depths: vec![10], pool: 1_000_000_000 };
+    let cells = crash::run(&options(1), &grid);
+    assert_eq!(cells.iter().map(crash::Cell::passed).collect::<Vec<_>>(), [false, true]);
+    let text = crash::render(1, &cells, 0.0);
+    assert!(text.contains("\n1000x 10% FAILED: ListMarket CRASH-1000X: "), "{text}");
+    assert!(text.ends_with("1 of 2 crashes passed all checks; 0 liquidations measured; 0.0 s.\n"), "{text}");
+}
+
+#[test]
+fn a_pool_that_is_used_up_starts_anew_and_counterparties_bear_the_rest() -> Result<()> {
+    let grid = crash::Grid { levels: vec![5], depths: vec![60], pool: 5_000_000_000 };
+    let cell = crash::run(&options(1), &grid).remove(0);
+    assert!(cell.passed());
+    let figures = cell.outcome.map_err(anyhow::Error::msg)?;
+    assert!(figures.pool_paid >= 5_000_000_000 && figures.shortfall > 2 * figures.pool_paid, "{figures:?}");
+    let stakers = figures.record.balances.iter().filter(|balance| balance.role == "pool staker");
+    assert!(stakers.clone().count() == 4 && stakers.clone().all(|balance| balance.withdrawn == 0.0));
     Ok(())
 }

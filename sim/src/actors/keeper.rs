@@ -36,6 +36,11 @@ impl Keeper {
         self.boards[market].price = price;
     }
 
+    /// Whether every market has a price.
+    pub fn knows_all(&self) -> bool {
+        self.boards.iter().all(|board| board.shown != 0)
+    }
+
     /// Updates every board that moved, and with any of them, or if `trading` comes next, those that grow old: a trader's
     /// order depends on every market it has a position in. Returns the markets that moved.
     pub fn crank(&mut self, floor: &mut Floor, trading: bool) -> Result<Vec<usize>> {
@@ -71,10 +76,11 @@ impl Keeper {
         floor.desk.publish(market, board.price, board.price / WIDTH_DIVISOR)?;
         board.shown = board.price;
         board.shown_at = floor.desk.chain.unix_seconds();
-        let Market { index, feeds, symbol, .. } = &floor.desk.markets[market];
-        let (symbol, instruction) = (symbol.clone(), floor.desk.venue.update_price(*index, feeds));
+        let Market { address, index, feeds, symbol, .. } = &floor.desk.markets[market];
+        let (symbol, instruction) = (symbol.clone(), floor.desk.venue.update_price(address, *index, feeds));
         let updated = floor.send("UpdatePrice", instruction)?;
         ensure!(updated, "{}: the price of {symbol} was refused: {}", floor.step(), board.price);
+        floor.read_cash()?;
         if jump { floor.check() } else { Ok(()) }
     }
 }

@@ -1,7 +1,9 @@
-//! Who trades, and who keeps prices moving.
+//! Who trades, who keeps prices moving, and who watches the failing.
 
 pub mod crowd;
 pub mod keeper;
+pub mod leveraged;
+pub mod liquidator;
 pub mod maker;
 pub mod taker;
 

@@ -16,6 +16,16 @@ pub enum Role {
     TrendFollower,
     /// Takes against it.
     DipBuyer,
+    /// Holds a position many times as large as its collateral, and is never called.
+    Leveraged,
+    /// Has cash and does nothing.
+    Bystander,
+    /// Has a share of the protection pool.
+    Staker,
+    /// Runs the cranks of the liquidation ladder for their tips.
+    Keeper,
+    /// Takes positions over and sells them.
+    Liquidator,
 }
 
 impl Role {
@@ -26,6 +36,11 @@ impl Role {
             Self::Taker => "taker",
             Self::TrendFollower => "trend follower",
             Self::DipBuyer => "dip buyer",
+            Self::Leveraged => "leveraged",
+            Self::Bystander => "bystander",
+            Self::Staker => "pool staker",
+            Self::Keeper => "keeper",
+            Self::Liquidator => "liquidator",
         }
     }
 }

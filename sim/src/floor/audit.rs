@@ -19,6 +19,8 @@ const INVARIANTS: [(&str, &str); 10] = [
     ("B5", "orders, events and generations are numbered without gaps"),
 ];
 
+/// Likewise, by other arithmetic than the engine's.
+const WORTH: (&str, &str) = ("M1, worth", "equity of all accounts, pool, fees and pots add up to what the vault holds");
 /// Likewise, for each trader.
 const REQUIREMENT: (&str, &str) = ("R8", "a position requires margin, initially no less than for maintenance");
 
@@ -50,6 +52,6 @@ impl Audit {
             times: self.times,
             passed: true,
         };
-        INVARIANTS.into_iter().chain([REQUIREMENT]).map(row).collect()
+        INVARIANTS.into_iter().chain([WORTH, REQUIREMENT]).map(row).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! What is written down about a run: transactions and their compute units, refusals by name, fills, series for charts.
 
-use crate::report::{ChartEvent, EquityPoint, InstructionMeter, PricePoint, Trace};
+use super::ladder::Ladder;
+use crate::report::{ChartEvent, EquityPoint, InstructionMeter, PricePoint, SolvencyPoint, Trace};
 use anyhow::Result;
 use quantdesk_client::engine::{QuoteAtoms, state::TradeEvent};
 use std::collections::BTreeMap;
@@ -66,6 +67,25 @@ pub struct Journal {
     pub markets: Vec<MarketPages>,
     /// Equity by account.
     pub equity: Vec<Trace<EquityPoint>>,
+    /// Equity, shortfall and pool of the whole venue.
+    pub solvency: Trace<SolvencyPoint>,
+    /// The liquidation ladder.
+    pub ladder: Ladder,
+    /// The protection pool.
+    pub pool: PoolTally,
+    /// Number of the last cash event read.
+    pub cash_events_read: u64,
+}
+
+/// What came into the protection pool and left it, losses apart, in atoms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolTally {
+    /// By stakers.
+    pub staked: i128,
+    /// To stakers.
+    pub unstaked: i128,
+    /// Given: funding nobody was owed, the pool's part of fees.
+    pub funded: i128,
 }
 
 impl Journal {
@@ -77,6 +97,10 @@ impl Journal {
             tally: Tally::default(),
             markets: Vec::new(),
             equity: Vec::new(),
+            solvency: Trace::default(),
+            ladder: Ladder::default(),
+            pool: PoolTally::default(),
+            cash_events_read: 0,
         })
     }
 

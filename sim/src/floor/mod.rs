@@ -5,14 +5,21 @@
 
 mod account;
 mod audit;
+mod deleveraging;
 mod funding;
 mod journal;
+mod ladder;
+mod overshoot;
+mod pool;
 mod sampling;
+mod trail;
+mod worth;
 
 pub use account::{Account, Role, WALLET_ATOMS};
 pub use audit::Audit;
 pub use funding::MarginCall;
-pub use journal::{Journal, MarketPages, Orders, Tally};
+pub use journal::{Journal, MarketPages, Orders, PoolTally, Tally};
+pub use ladder::{Ladder, Rung};
 pub use sampling::dollars;
 
 use crate::{
@@ -22,10 +29,9 @@ use crate::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use quantdesk_client::{
     engine::{
-        CellIndex, EngineError, QuoteAtoms, Sequence, Side, UnixSeconds,
+        CellIndex, EngineError, QuoteAtoms, Side, UnixSeconds,
         book::{NewOrder, Sides},
-        slab::ring,
-        state::{MarketRow, PositionCell, TradeEvent, TradeEventKind},
+        state::{MarketRow, PositionCell},
     },
     view,
 };
@@ -123,7 +129,7 @@ impl Floor {
 
     /// Checks every invariant.
     pub fn check(&mut self) -> Result<()> {
-        self.desk.check().with_context(|| self.step())?;
+        self.desk.check().and_then(|()| self.check_worth()).with_context(|| self.step())?;
         self.audit.passed();
         Ok(())
     }
@@ -142,7 +148,7 @@ impl Floor {
     pub fn take(&mut self, account: usize, market: usize, order: &NewOrder) -> Result<Option<u64>> {
         let cell = self.accounts[account].trader.cell;
         let accepted = self.send("PlaceOrder, taking", self.place_order(account, market, order))?;
-        Ok(if accepted { Some(self.read_trail(market, cell)?) } else { None })
+        Ok(if accepted { Some(self.read_fills(market, cell)?) } else { None })
     }
 
     fn place_order(&self, account: usize, market: usize, order: &NewOrder) -> Instruction {
@@ -155,28 +161,6 @@ impl Floor {
         let address = &self.desk.markets[market].address;
         let instruction = self.desk.venue.cancel_all(&self.accounts[account].trader, address, Sides::Both, u8::MAX);
         self.send("CancelAll", instruction)
-    }
-
-    /// Reads the fills of the last order in a market; fewer than the trail holds, by its match limit. Returns lots that
-    /// `taker` took.
-    fn read_trail(&mut self, market: usize, taker: CellIndex) -> Result<u64> {
-        let row = self.desk.ledger_view()?.row(self.desk.markets[market].index).map_err(engine)?;
-        let (tick_value, tick_size) = (row.tick_value, row.tick_size);
-        let view = self.desk.market_view(market)?;
-        let written = view.header.events_written.get();
-        let read = self.journal.markets[market].events_read;
-        let unread = ring::iter(view.events, Sequence::new(written)).skip_while(|event| event.sequence.get() <= read);
-        let mut filled = 0;
-        for event in unread.filter(|event| event.kind() == Some(TradeEventKind::Filled)) {
-            if event.taker == taker {
-                filled += event.lots.get();
-            }
-            self.journal.fill(event, event.price.notional(event.lots, tick_value).map_err(engine)?);
-            charge(&mut self.accounts, &self.by_cell, event)?;
-            self.journal.markets[market].last_trade = Some(sampling::quote_units(event.price, tick_size));
-        }
-        self.journal.markets[market].events_read = written;
-        Ok(filled)
     }
 
     /// A market's row of the ledger.
@@ -196,15 +180,6 @@ impl Floor {
     pub fn best(&self, market: usize, side: Side) -> Result<Option<u32>> {
         Ok(self.desk.market_view(market)?.best_price(side).map(|price| price.get()))
     }
-}
-
-/// Books the fees of a fill on both accounts.
-fn charge(accounts: &mut [Account], by_cell: &BTreeMap<CellIndex, usize>, event: &TradeEvent) -> Result<()> {
-    for (cell, fee) in [(event.maker, event.maker_fee), (event.taker, event.taker_fee)] {
-        let account = by_cell.get(&cell).and_then(|account| accounts.get_mut(*account));
-        account.with_context(|| format!("a fill of nobody's cell {}", cell.get()))?.fees += fee.get();
-    }
-    Ok(())
 }
 
 /// An engine error as a message.

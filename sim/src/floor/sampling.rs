@@ -4,11 +4,11 @@ use super::{Floor, engine};
 use crate::{
     desk::QUOTE_DECIMALS,
     input::SCALE,
-    report::{ChartEvent, EquityPoint, PricePoint},
+    report::{ChartEvent, EquityPoint, PricePoint, SolvencyPoint},
 };
 use anyhow::Result;
 use quantdesk_client::engine::{
-    PicoPrice, QuoteAtoms, Side, TickValue, Ticks,
+    PicoPrice, QuoteAtoms, Side, TickValue, Ticks, UnixSeconds,
     risk::margin::{self, MaintenanceMargin},
     state::MarketView,
 };
@@ -40,7 +40,8 @@ impl Floor {
     pub fn maintenance(&self, account: usize) -> Result<MaintenanceMargin> {
         let view = self.desk.ledger_view()?;
         let trader = view.trader(self.accounts[account].trader.cell).map_err(engine)?;
-        margin::maintenance(&view, trader).map_err(engine)
+        let now = UnixSeconds::new(self.desk.chain.unix_seconds());
+        margin::maintenance(&view, trader, now).map_err(engine)
     }
 
     /// One point of every price chart, where there is a price.
@@ -72,22 +73,33 @@ impl Floor {
         }))
     }
 
-    /// One point of every equity chart.
+    /// One point of every equity chart, and of the pool's.
     pub fn sample_equity(&mut self) -> Result<()> {
-        let now = self.desk.chain.unix_seconds();
+        let unix_seconds = self.desk.chain.unix_seconds();
+        let (mut sum, mut shortfall) = (0, 0);
         for account in 0..self.accounts.len() {
-            let equity = self.maintenance(account)?.equity.get();
-            self.journal.equity[account].push(EquityPoint(now, dollars(equity.into())));
+            let equity = i128::from(self.maintenance(account)?.equity.get());
+            sum += equity;
+            shortfall -= equity.min(0);
+            self.journal.equity[account].push(EquityPoint(unix_seconds, dollars(equity)));
         }
+        let pool = i128::from(self.desk.ledger_view()?.header.pool.get().get());
+        let [equity, shortfall, pool] = [sum, shortfall, pool].map(dollars);
+        self.journal.solvency.push(SolvencyPoint { unix_seconds, equity, shortfall, pool });
         Ok(())
     }
 
     /// A marker in a price chart, now and at the mark.
     pub fn mark_event(&mut self, market: usize, kind: &str, label: String) -> Result<()> {
-        let row = self.row(market)?;
+        let mark = self.row(market)?.mark;
+        self.mark_at(market, kind, mark, label)
+    }
+
+    /// A marker in a price chart, now and at a price.
+    pub(super) fn mark_at(&mut self, market: usize, kind: &str, price: Ticks, label: String) -> Result<()> {
         let event = ChartEvent {
             unix_seconds: self.desk.chain.unix_seconds(),
-            price: quote_units(row.mark, row.tick_size),
+            price: quote_units(price, self.row(market)?.tick_size),
             kind: kind.into(),
             label,
         };

@@ -18,7 +18,9 @@ use plotters::{
 
 use super::{
     format,
-    record::{ActorSeries, ChartEvent, EquityPoint, InstructionStats, MarketSeries, PricePoint, thinned},
+    record::{
+        ActorSeries, ChartEvent, EquityPoint, InstructionStats, MarketSeries, PricePoint, SolvencyPoint, thinned,
+    },
 };
 
 const SCALE: u32 = 2;
@@ -234,6 +236,42 @@ pub fn equity(role: &str, actors: &[&ActorSeries]) -> anyhow::Result<Chart> {
     })?;
     let title = format!("{role} ({})", format::integer(count as u64));
     Ok(Chart { title, legend, svg })
+}
+
+/// What all accounts are worth together.
+pub fn worth(points: &[SolvencyPoint]) -> anyhow::Result<Chart> {
+    solvency("equity of all accounts", points, &[(BLUE, "equity", |point| point.equity)])
+}
+
+/// The protection pool against what is missing in accounts below zero.
+pub fn pool(points: &[SolvencyPoint]) -> anyhow::Result<Chart> {
+    let lines: [SolvencyLine; 2] =
+        [(GREEN, "pool", |point| point.pool), (VERMILLION, "missing in accounts below zero", |point| point.shortfall)];
+    solvency("protection pool and shortfall", points, &lines)
+}
+
+/// Colour, name and figure of a line.
+type SolvencyLine = (RGBColor, &'static str, fn(&SolvencyPoint) -> f64);
+
+fn solvency(title: &str, points: &[SolvencyPoint], lines: &[SolvencyLine]) -> anyhow::Result<Chart> {
+    let values = lines.iter().flat_map(|(_, _, of)| points.iter().map(of));
+    let frame = Frame {
+        width: HALF_WIDTH,
+        height: 220,
+        head: 6,
+        time: span(points.iter().map(|point| point.unix_seconds)),
+        values: padded(values),
+        label: format::usd_axis,
+    };
+    let svg = frame.draw(|plot| {
+        for (color, _, of) in lines {
+            let pair = |point: &SolvencyPoint| (point.unix_seconds as f64, of(point));
+            line(plot, points.iter().map(pair).collect(), *color, 2)?;
+        }
+        Ok(())
+    })?;
+    let legend = lines.iter().map(|(color, name, _)| LegendEntry::new(*color, "line", name)).collect();
+    Ok(Chart { title: title.into(), legend, svg })
 }
 
 /// One bar per instruction on a logarithmic scale: P50, then up to P95, then up to P99.
@@ -563,6 +601,7 @@ mod tests {
                 assert!(chart.svg.ends_with("</svg>\n") && !chart.svg.contains("NaN"));
             }
         }
+        assert!(worth(&[]).is_ok() && pool(&[SolvencyPoint::default()]).is_ok());
         assert!(compute_units(&[]).is_ok() && equity("maker", &[]).is_ok());
     }
 }

@@ -46,6 +46,8 @@ fn page(record: &RunRecord) -> anyhow::Result<String> {
         compute_units => chart(compute_units),
         instructions => table(summary::instructions(record)),
         equity => equity_by_role(&record.actors)?,
+        solvency => solvency(record)?,
+        ladder => table(summary::ladder(record)),
         refusals => table(summary::refusals(record)),
         money => table(summary::money(record)),
         roles => table(summary::balances_by_role(record)),
@@ -103,6 +105,14 @@ fn events(market: &MarketSeries) -> Table {
         alignment: "lllr",
         rows,
     }
+}
+
+/// Two charts, or none if nothing was sampled.
+fn solvency(record: &RunRecord) -> anyhow::Result<Vec<Value>> {
+    if record.solvency.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![chart(charts::worth(&record.solvency)?), chart(charts::pool(&record.solvency)?)])
 }
 
 /// One chart per role, in the order in which the roles appear.

@@ -9,10 +9,10 @@ mod html;
 mod record;
 mod summary;
 
-pub use format::{integer, usd};
+pub use format::{integer, usd, usd_whole};
 pub use html::write;
 pub use record::{
-    ActorSeries, ChartEvent, Check, EquityPoint, FinalBalance, InstructionMeter, InstructionStats, MarketSeries,
-    MoneyFlow, PricePoint, Refusal, RunRecord, Sample, Totals, Trace, thinned,
+    ActorSeries, ChartEvent, Check, EquityPoint, FinalBalance, InstructionMeter, InstructionStats, LadderRung,
+    MarketSeries, MoneyFlow, PricePoint, Refusal, RunRecord, Sample, SolvencyPoint, Totals, Trace, thinned,
 };
 pub use summary::render;

@@ -33,6 +33,12 @@ pub struct RunRecord {
     pub markets: Vec<MarketSeries>,
     /// Equity over time by actor.
     pub actors: Vec<ActorSeries>,
+    /// Equity, shortfall and pool over time.
+    #[serde(default)]
+    pub solvency: Vec<SolvencyPoint>,
+    /// What each rung of the liquidation ladder did.
+    #[serde(default)]
+    pub ladder: Vec<LadderRung>,
     /// Compute units by instruction.
     pub instructions: Vec<InstructionStats>,
     /// What the program refused, by name.
@@ -48,6 +54,8 @@ pub struct RunRecord {
     pub checks: Vec<Check>,
     /// Tokens in the vault at the end, exact.
     pub vault_final_atoms: u64,
+    /// What of the pool belonged to no share when everybody had left.
+    pub ownerless_atoms: u64,
     /// Real time that the run took.
     pub wall_seconds: f64,
 }
@@ -112,6 +120,34 @@ pub struct ActorSeries {
 /// Time and equity in quote units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct EquityPoint(pub i64, pub f64);
+
+/// What the venue's customers own, owe and are insured for at one moment, in quote units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct SolvencyPoint {
+    /// Simulated time.
+    pub unix_seconds: i64,
+    /// Of all accounts together.
+    pub equity: f64,
+    /// What accounts below zero lack.
+    pub shortfall: f64,
+    /// The protection pool.
+    pub pool: f64,
+}
+
+/// One rung of the liquidation ladder over the run.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct LadderRung {
+    /// What it does.
+    pub name: String,
+    /// Accounts it was needed for.
+    pub accounts: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Quote units: fees, or what the pool paid.
+    pub amount: f64,
+    /// What the amount is; empty if there is none.
+    pub meaning: String,
+}
 
 /// Compute units of one instruction over all its transactions that landed.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -217,6 +253,7 @@ impl RunRecord {
         for actor in &mut record.actors {
             actor.points = thinned(&actor.points, EquityPoint::POINTS_MAX);
         }
+        record.solvency = thinned(&record.solvency, SolvencyPoint::POINTS_MAX);
         record
     }
 
@@ -262,6 +299,18 @@ impl Sample for EquityPoint {
 
     fn values(&self) -> impl IntoIterator<Item = f64> {
         [self.1]
+    }
+}
+
+impl Sample for SolvencyPoint {
+    const POINTS_MAX: usize = 1_000;
+
+    fn unix_seconds(&self) -> i64 {
+        self.unix_seconds
+    }
+
+    fn values(&self) -> impl IntoIterator<Item = f64> {
+        [self.equity, self.shortfall, self.pool]
     }
 }
 

@@ -72,7 +72,7 @@ pub fn verdict(record: &RunRecord) -> String {
 }
 
 pub fn tables(record: &RunRecord) -> Vec<Table> {
-    let mut tables = vec![totals(record), instructions(record), refusals(record), money(record)];
+    let mut tables = vec![totals(record), ladder(record), instructions(record), refusals(record), money(record)];
     tables.push(if record.balances.len() <= ACTORS_LISTED_MAX {
         balances_by_actor(record)
     } else {
@@ -110,6 +110,22 @@ fn totals(record: &RunRecord) -> Table {
         vec![name.into(), value, next_name.into(), next_value]
     };
     Table { title: "Totals".into(), head: vec![], alignment: "lrlr", rows: (0..left.len()).map(row).collect() }
+}
+
+pub fn ladder(record: &RunRecord) -> Table {
+    let row = |rung: &super::LadderRung| {
+        let amount = match rung.meaning.as_str() {
+            "" => String::new(),
+            meaning => format!("{} {meaning}", format::usd(rung.amount)),
+        };
+        vec![rung.name.clone(), format::integer(rung.accounts), format::integer(rung.steps), amount]
+    };
+    Table {
+        title: "Liquidation ladder".into(),
+        head: vec!["what", "accounts", "steps", "amount"],
+        alignment: "lrrl",
+        rows: record.ladder.iter().map(row).collect(),
+    }
 }
 
 pub fn instructions(record: &RunRecord) -> Table {

@@ -1,14 +1,15 @@
 //! The built-in day: three markets through calm, trend, crash, rebound and aftermath.
 
-use super::{Options, Outcome, driver::Driver, outcome::Story};
+use super::{Options, Outcome, bets, driver::Driver, outcome::Story};
 use crate::{
     actors::{crowd::Crowd, maker::Style},
     chain::SlotTime,
     desk::{DeskConfig, MarketSpec},
     floor::{Floor, MarginCall, Role},
-    path::{DAY_SECONDS, PricePath},
+    path::{DAY_SECONDS, Phase, PricePath},
 };
 use anyhow::Result;
+use std::ops::Range;
 
 const STEP_SECONDS: u32 = 2;
 /// A chart point every n-th step.
@@ -45,8 +46,19 @@ const CAUTION: u64 = 2_500;
 const TAKERS: [(Role, u32, u64); 3] =
     [(Role::Taker, 18, 250_000_000_000), (Role::TrendFollower, 5, 60_000_000_000), (Role::DipBuyer, 5, 60_000_000_000)];
 
-/// Low enough that those without a limit run out of margin for new orders long before they are called.
-const CALL: MarginCall = MarginCall { below: 125, target: 220 };
+/// Makers stay; everybody else is liquidated.
+const CALL: MarginCall = MarginCall { roles: &[Role::Maker], below: 125, target: 220 };
+/// Traders with one leveraged bet each.
+const BETS: u32 = 90;
+/// Collateral of the liquidators, the backstop last.
+const LIQUIDATORS: [u64; 3] = [300_000_000_000, 300_000_000_000, 2_000_000_000_000];
+/// While the crash was steepest, keepers and liquidators were away: from and to, in thousandths of the day.
+const OUTAGE: Range<usize> = 657..669;
+/// Part of their usual sizes that makers quote from the crash's first minute to the rebound, in ppm.
+const THIN: u64 = 100_000;
+const USUAL: u64 = 1_000_000;
+/// Stakes in the pool.
+const STAKES: [u64; 4] = [100_000_000_000, 60_000_000_000, 25_000_000_000, 15_000_000_000];
 
 /// Runs the day.
 pub fn run(options: &Options) -> Result<Outcome> {
@@ -77,7 +89,12 @@ pub fn run_for(options: &Options, seconds: u32) -> Result<Outcome> {
 
 fn open(options: &Options, path: &PricePath) -> Result<Driver> {
     let slot_time = SlotTime { millis: options.slot_millis };
-    let config = DeskConfig { unix_millis: path.unix_seconds(0) * 1_000, slot_time, ..DeskConfig::default() };
+    let config = DeskConfig {
+        unix_millis: path.unix_seconds(0) * 1_000,
+        slot_time,
+        policy: super::POLICY,
+        ..DeskConfig::default()
+    };
     let mut floor = Floor::new(config, options.seed)?;
     for market in &path.markets {
         let spec = match market.symbol.as_str() {
@@ -96,6 +113,10 @@ fn open(options: &Options, path: &PricePath) -> Result<Driver> {
         }
     }
     driver.employ("cross-margin".into(), EVERYWHERE, &markets, MAKER_DEPOSIT)?;
+    driver.protect(&LIQUIDATORS, &STAKES)?;
+    let (start, end) = (path.unix_seconds(0), path.unix_seconds(path.steps()));
+    // All bets are made before the crash, which begins in the middle.
+    bets::enlist(&mut driver, options.seed, BETS, markets.len(), start..start + (end - start) * 45 / 100)?;
     Ok(driver)
 }
 
@@ -115,7 +136,11 @@ fn run_step(driver: &mut Driver, path: &PricePath, step: usize, crowd: &mut Crow
     for (market, path) in path.markets.iter().enumerate() {
         driver.keeper.observe(market, path.prices[step]);
     }
+    let of_day = step * 1_000 / path.steps().max(1);
+    driver.watch.away = OUTAGE.contains(&of_day);
+    driver.makers.quote_share(if phase(path, step) == Some(Phase::Crash) { THIN } else { USUAL });
     driver.follow(true)?;
+    driver.bet()?;
     if let Some((_, phase)) = path.phases.iter().find(|(first, _)| *first == step) {
         for market in 0..path.markets.len() {
             driver.floor.mark_event(market, "phase", phase.name().into())?;
@@ -130,6 +155,10 @@ fn run_step(driver: &mut Driver, path: &PricePath, step: usize, crowd: &mut Crow
         driver.makers.requote(&mut driver.floor, intent.market)?;
     }
     Ok(())
+}
+
+fn phase(path: &PricePath, step: usize) -> Option<Phase> {
+    path.phases.iter().rev().find(|(first, _)| *first <= step).map(|(_, phase)| *phase)
 }
 
 /// Change over the last minute in ppm.

@@ -1,5 +1,7 @@
 //! Whole runs: who is on the floor, what happens, and how it ends.
 
+mod bets;
+pub mod crash;
 mod drain;
 mod driver;
 pub mod market_day;
@@ -10,6 +12,16 @@ mod survey;
 pub use outcome::Outcome;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use quantdesk_client::engine::{Ppm, QuoteAtoms, state::ledger::Policy};
+
+/// A quarter of the ledger and at least a million may leave at once in an hour; the rest waits a day at most.
+const POLICY: Policy = Policy {
+    outflow_rate: Ppm::new(250_000),
+    queue_seconds: 86_400,
+    outflow_floor: QuoteAtoms::new(1_000_000_000_000),
+    pool_fee_share: Ppm::new(100_000),
+    unstake_seconds: 86_400,
+};
 
 /// What every run is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

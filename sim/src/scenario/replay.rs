@@ -7,7 +7,7 @@
 //! * Takers deposit what an order needs before they send it, so that the order meets the book and not a margin check.
 
 use super::{
-    Options, Outcome,
+    Options, Outcome, bets,
     driver::Driver,
     outcome::Story,
     survey::{self, Survey, Symbol},
@@ -57,8 +57,16 @@ const STYLES: [(&str, Style); 3] = [
 /// The one that quotes every market on the same collateral.
 const EVERYWHERE: Style = Style { levels: 3, half_spread: 300, step: 250, requote: 250, skew: 200, ..BASE };
 
-/// High enough that no jump of one slot wipes out an account.
-const CALL: MarginCall = MarginCall { below: 400, target: 800 };
+/// High enough that no jump of one slot wipes out an account. Leveraged traders are not called but liquidated.
+const CALL: MarginCall = MarginCall { roles: &[Role::Maker, Role::Taker], below: 400, target: 800 };
+/// Traders with one leveraged bet each.
+const BETS: u32 = 90;
+/// Part of the recorded time in which bets are made, in percent.
+const BETTING_PERCENT: i64 = 80;
+/// Collateral of the liquidators, the backstop last.
+const LIQUIDATORS: [u64; 3] = [300_000_000_000, 300_000_000_000, 2_000_000_000_000];
+/// Stakes in the pool.
+const STAKES: [u64; 4] = [100_000_000_000, 60_000_000_000, 25_000_000_000, 15_000_000_000];
 
 /// A replay under way.
 struct Replay {
@@ -141,7 +149,12 @@ fn next_millis(stream: &mut Peekable<TradeStream>) -> Result<Option<i64>> {
 fn open(options: &Options, survey: &Survey, klines: Vec<KlineSeries>) -> Result<Replay> {
     let first_millis = survey.first_micros.div_euclid(1_000);
     let slot_time = SlotTime { millis: options.slot_millis };
-    let config = DeskConfig { unix_millis: first_millis.div_euclid(1_000) * 1_000, slot_time, ..DeskConfig::default() };
+    let config = DeskConfig {
+        unix_millis: first_millis.div_euclid(1_000) * 1_000,
+        slot_time,
+        policy: super::POLICY,
+        ..DeskConfig::default()
+    };
     let mut floor = Floor::new(config, options.seed)?;
     let mut symbols: Vec<String> = survey.symbols.iter().map(|symbol| symbol.name.clone()).collect();
     let mut series: Vec<_> = symbols.iter().map(|_| None).collect();
@@ -163,6 +176,11 @@ fn open(options: &Options, survey: &Survey, klines: Vec<KlineSeries>) -> Result<
     employ(&mut driver, survey, &symbols)?;
     let takers = (1..=TAKERS).map(|number| driver.floor.open(Role::Taker, format!("taker {number}"), TAKER_DEPOSIT));
     let takers = takers.collect::<Result<_>>()?;
+    driver.protect(&LIQUIDATORS, &STAKES)?;
+    let start = first_millis.div_euclid(1_000);
+    let betting = (survey.last_micros.div_euclid(1_000_000) - start) * BETTING_PERCENT / 100;
+    // Symbols without trades may have no price.
+    bets::enlist(&mut driver, options.seed, BETS, survey.symbols.len(), start..start + betting.max(1))?;
     let rng = ChaCha8Rng::seed_from_u64(options.seed);
     Ok(Replay { driver, symbols, klines: series, takers, rng, next_tick: first_millis, sent: 0 })
 }
@@ -213,6 +231,9 @@ impl Replay {
             }
         }
         self.driver.follow(true)?;
+        if self.driver.keeper.knows_all() {
+            self.driver.bet()?;
+        }
         for (market, trade) in &prints {
             self.take(*market, trade)?;
         }
