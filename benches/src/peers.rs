@@ -132,6 +132,8 @@ pub mod target {
     pub const UPDATE_PRICE: u64 = 2_500;
     /// Liquidation into the book, one fill.
     pub const LIQUIDATE: u64 = 4_000;
+    /// The largest liquidation there can be: 60% of what a transaction may use.
+    pub const LARGEST: u64 = 840_000;
     /// Deposit, token transfer included.
     pub const DEPOSIT: u64 = 2_500;
     /// Withdrawal, token transfer included.

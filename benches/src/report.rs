@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    cases::{blocks, depth_stages, fills, margin, orders, others, targets},
+    cases::{blocks, depth_stages, fills, life, margin, orders, others, risk, targets},
     samples,
     table::number,
     vm::Vm,
@@ -26,18 +26,28 @@ pub fn page() -> Result<String> {
     let resting = orders::tables(&mut vm, &stages)?;
     let fills = fills::measure(&mut vm, &stages)?;
     let margin = margin::measure(&mut vm, middle)?;
+    let risk = risk::measure(&mut vm).context("failing accounts")?;
     let others = others::measure(&mut vm)?;
+    let life = life::tables(&mut vm).context("markets, queue and pool")?;
     let blocks = blocks::measure(&mut vm, middle)?;
     let samples = samples::measure(&mut vm)?;
-    let findings =
-        targets::Findings { samples: &samples, fills: &fills, margin: &margin, others: &others, blocks: &blocks };
+    let findings = targets::Findings {
+        samples: &samples,
+        fills: &fills,
+        margin: &margin,
+        others: &others,
+        risk: &risk,
+        blocks: &blocks,
+    };
     let summary = [targets::units(&findings), targets::capacity(&blocks), samples::table(&samples)];
     let tables = summary
         .into_iter()
         .chain(resting)
         .chain(fills.tables)
         .chain([margin.table])
+        .chain(risk.tables)
         .chain(others.tables)
+        .chain(life)
         .chain(blocks.tables)
         .chain([targets::sources()]);
     let mut out = head(&vm);

@@ -60,6 +60,9 @@ pub struct AtDepth {
     pub take: Distribution,
 }
 
+/// Picks an operation.
+type Of = fn(&AtDepth) -> &Distribution;
+
 /// Samples every operation at each of [`DEPTHS`].
 pub fn measure(vm: &mut Vm) -> Result<Vec<AtDepth>> {
     DEPTHS.iter().map(|depth| at_depth(vm, *depth).with_context(|| format!("samples at depth {depth}"))).collect()
@@ -75,7 +78,7 @@ pub fn table(samples: &[AtDepth]) -> Table {
          Cancelling: a random order. Taking: all or a part of the best order, 1 maker.",
         &["operation", "depth", "min", "P50", "P95", "P99", "max"],
     );
-    let operations: [(&str, fn(&AtDepth) -> &Distribution); 3] =
+    let operations: [(&str, Of); 3] =
         [("place", |at| &at.place), ("cancel", |at| &at.cancel), ("take, 1 maker", |at| &at.take)];
     for (name, of) in operations {
         for (depth, at) in DEPTHS.iter().zip(samples) {

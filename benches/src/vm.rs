@@ -8,7 +8,7 @@ use mollusk_svm::{
     result::InstructionResult,
 };
 use mollusk_svm_programs_token::token;
-use quantdesk_client::{Address, Tag, error::ProgramError, instruction::TOKEN_PROGRAM};
+use quantdesk_client::{Address, Tag, budget::Budget, error::ProgramError, instruction::TOKEN_PROGRAM};
 use quantdesk_sim::{
     chain::{Chain, PROGRAM, program_file},
     desk::Desk,
@@ -18,7 +18,7 @@ use solana_instruction::{Instruction, error::InstructionError};
 
 use std::collections::BTreeSet;
 
-use crate::capacity::ACCOUNT_OVERHEAD;
+use crate::capacity::{ACCOUNT_OVERHEAD, BUDGET_INSTRUCTION};
 
 /// Bytes in front of a program in its data account, by the upgradeable loader.
 const PROGRAM_DATA_HEADER: u64 = 45;
@@ -62,7 +62,20 @@ impl Vm {
         Ok(units)
     }
 
-    /// The same for an instruction after which the desk does not know all markets, so that invariants are not checked.
+    /// Compute units of an instruction that succeeds right behind another one, which it looks at and which costs nothing of
+    /// its own. LiteSVM alone: Mollusk has no transaction to show. Fails if it does not, or if an invariant is broken
+    /// afterwards.
+    pub fn accepted_behind(&mut self, desk: &Desk, first: &Instruction, instruction: &Instruction) -> Result<u64> {
+        let mut after = desk.clone();
+        let alone = after.chain.send(first.clone())?.compute_units;
+        let both = after.chain.send_all(&[first.clone(), instruction.clone()])?.compute_units;
+        after.check()?;
+        self.measured.extend(instruction.data.first());
+        Ok(both - alone)
+    }
+
+    /// As [`Self::accepted`], for an instruction after which the desk does not know all markets, so that invariants are not
+    /// checked.
     pub fn accepted_unchecked(&mut self, desk: &Desk, instruction: &Instruction) -> Result<u64> {
         self.both(desk, instruction).map(|(units, _)| units)
     }
@@ -75,12 +88,11 @@ impl Vm {
         }
         self.measured.extend(instruction.data.first());
         let mut after = desk.clone();
-        let sent = after.chain.send(instruction.clone()).context("LiteSVM")?;
+        let alone = send(&mut after.chain, instruction).context("LiteSVM")?;
         ensure!(
-            sent.compute_units == executed.compute_units_consumed,
-            "Mollusk uses {} compute units, LiteSVM {}",
-            executed.compute_units_consumed,
-            sent.compute_units
+            alone == executed.compute_units_consumed,
+            "Mollusk uses {} compute units, LiteSVM {alone}",
+            executed.compute_units_consumed
         );
         for (address, account) in &executed.resulting_accounts {
             let other = after.chain.account(address).unwrap_or_default();
@@ -151,6 +163,13 @@ impl Vm {
     pub const fn program_bytes(&self) -> usize {
         self.program.len()
     }
+}
+
+/// Executes an instruction on LiteSVM with all the compute units that a transaction may use; returns its own.
+fn send(chain: &mut Chain, instruction: &Instruction) -> Result<u64> {
+    let budget = Budget { compute_units: 1_400_000, unit_price: 0, loaded_bytes: 32 << 20 }.instructions();
+    let sent = chain.send_all(&[&budget[..], std::slice::from_ref(instruction)].concat())?;
+    Ok(sent.compute_units - budget.len() as u64 * BUDGET_INSTRUCTION)
 }
 
 fn execute(

@@ -165,7 +165,7 @@ fn single_plans(base: &Stage) -> Result<Vec<Plan>> {
         plan("PlaceOrder, IOC, 1 maker", 1, &offered, offered.order(&bid(BEST_ASK, SOL).immediate_or_cancel().build())),
         plan("CancelOrder", 1, &quoted, quoted.cancel_newest(&alice)?),
         plan("CancelAll, 8 orders", 8, &quoted, venue.cancel_all(&alice, &base.market(), Sides::Both, 8)),
-        plan("UpdatePrice, 2 sources", 1, &priced, venue.update_price(listed.index, &listed.feeds)),
+        plan("UpdatePrice, 2 sources", 1, &priced, venue.update_price(&listed.address, listed.index, &listed.feeds)),
         plan("Deposit", 1, base, venue.deposit(&alice, base.tokens, atoms)),
         plan("Withdraw", 1, base, venue.withdraw(&alice, base.tokens, atoms)),
     ])

@@ -2,9 +2,11 @@
 
 pub mod blocks;
 pub mod fills;
+pub mod life;
 pub mod margin;
 pub mod orders;
 pub mod others;
+pub mod risk;
 pub mod targets;
 
 use anyhow::{Context, Result};

@@ -1,18 +1,23 @@
 //! Prices, collateral, accounts and administration.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use quantdesk_client::{
     Address, address,
     engine::{
-        EngineError, QuoteAtoms,
+        EngineError, MarketIndex, QuoteAtoms,
         book::Sides,
-        state::{ledger::ledger_size, market::market_size},
+        state::{Key, OracleSource, ledger::ledger_size, market::market_size},
     },
     instruction::Venue,
+    view::key_of,
 };
 use quantdesk_sim::{
     chain::PROGRAM,
-    desk::{MarketSpec, Sources},
+    desk::{Desk, Market, MarketSpec, POLICY, Sources},
+    oracle::{
+        Reading,
+        signed::{self, LazerMessage, Quote},
+    },
 };
 use solana_instruction::Instruction;
 
@@ -45,7 +50,8 @@ pub fn measure(vm: &mut Vm) -> Result<Others> {
     let columns = ["case", "CU"];
     let mut prices = Table::new(
         "Prices",
-        "`UpdatePrice` one second and a move of 0.1% after the last one. Pyth's exponent is −8.",
+        "`UpdatePrice` one second and a move of 0.1% after the last one. Pyth's exponent is −8. Signed prices come in an \
+         ed25519 instruction, which the runtime verifies outside of any compute units.",
         &columns,
     );
     let updates = compare(vm, &mut prices, &stage, &price_cases())?;
@@ -79,6 +85,22 @@ fn price_cases() -> Vec<Case> {
         case.within(target::UPDATE_PRICE).against(peers::DRIFT_LAZER)
     };
     let mut cases: Vec<Case> = sources.into_iter().map(case).collect();
+    cases.push(
+        Case::new("UpdatePrice, Pyth Lazer message", |vm, stage| {
+            signed_price(vm, stage, |_| OracleSource::pyth_lazer(6))
+        })
+        .within(target::UPDATE_PRICE)
+        .against(peers::DRIFT_LAZER),
+    );
+    for samples in [1, 3] {
+        let quoted = move |queue: Key| OracleSource::switchboard_quote(Key::new(&[7; 32]), queue, samples);
+        cases.push(
+            Case::new(format!("UpdatePrice, Switchboard quote, {samples} signed"), move |vm, stage| {
+                signed_price(vm, stage, quoted)
+            })
+            .within(target::UPDATE_PRICE),
+        );
+    }
     cases.push(Case::new("refused: UpdatePrice, both sources too old", |vm, mut stage| {
         let update = updated(&mut stage, Sources::Both)?;
         stage.wait(31);
@@ -95,7 +117,76 @@ fn updated(stage: &mut Stage, sources: Sources) -> Result<Instruction> {
     stage.wait(1);
     stage.publish(market, PRICE / 1_000 * 1_001)?;
     let listed = &stage.desk.markets[market];
-    Ok(stage.desk.venue.update_price(listed.index, &listed.feeds))
+    Ok(stage.desk.venue.update_price(&listed.address, listed.index, &listed.feeds))
+}
+
+/// Secret and public keys of the first test vectors of RFC 8032.
+const KEYS: [(&str, &str); 3] = [
+    (
+        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+    ),
+    (
+        "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+    ),
+    (
+        "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+        "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+    ),
+];
+
+/// A key pair, whatever type that is to whoever signs with it.
+fn key<K: for<'a> TryFrom<&'a [u8]>>(place: usize) -> Result<K> {
+    let (secret, public) = KEYS.get(place).context("few keys")?;
+    K::try_from(&bytes_of_hex(&format!("{secret}{public}"))?).ok().context("a key pair")
+}
+
+fn public(place: usize) -> Result<Address> {
+    let bytes = bytes_of_hex(KEYS.get(place).context("few keys")?.1)?;
+    Ok(Address::new_from_array(bytes.as_slice().try_into()?))
+}
+
+fn bytes_of_hex(text: &str) -> Result<Vec<u8>> {
+    let pairs = (0..text.len()).step_by(2).map(|at| text.get(at..at + 2).context("pairs of digits"));
+    pairs.map(|pair| Ok(u8::from_str_radix(pair?, 16)?)).collect()
+}
+
+/// `UpdatePrice` of a market whose one source is signed, behind the ed25519 instruction that carries its price.
+fn signed_price(vm: &mut Vm, mut stage: Stage, source: impl Fn(Key) -> OracleSource) -> Result<u64> {
+    let desk = &mut stage.desk;
+    let queue = desk.name(b"queue");
+    let source = source(key_of(&queue));
+    let address = desk.name(b"signed market");
+    let parameters = MarketSpec { symbol: "BENCH-PERP".into(), ..MarketSpec::sol() }.parameters(&[source]);
+    let size = market_size(parameters.side_capacity, parameters.events_capacity);
+    desk.chain.create_account(address, size, PROGRAM)?;
+    desk.chain.send(desk.venue.list_market(desk.admin, address, &parameters))?;
+    let index = MarketIndex::new(u16::try_from(desk.markets.len())?);
+    let feeds = signed::addresses(&source);
+    desk.markets.push(Market { symbol: "BENCH-PERP".into(), address, index, parameters, feeds });
+    let keys: Vec<Address> = (0..KEYS.len()).map(public).collect::<Result<_>>()?;
+    desk.chain.set_account(queue, signed::queue_account(&keys))?;
+    desk.chain.set_account(signed::LAZER_STORAGE, signed::lazer_storage_account(&[(keys[0], i64::MAX)]))?;
+    let update = desk.venue.update_price(&address, index, &desk.markets[desk.markets.len() - 1].feeds);
+    let first = carried(desk, &source, PRICE)?;
+    desk.chain.send_all(&[first, update.clone()])?;
+    desk.chain.advance_to(desk.chain.unix_millis() + 1_000);
+    let second = carried(desk, &source, PRICE / 1_000 * 1_001)?;
+    vm.accepted_behind(desk, &second, &update)
+}
+
+/// The ed25519 instruction that carries this price now, and the slot's hash that it is signed for.
+fn carried(desk: &mut Desk, source: &OracleSource, price: u64) -> Result<Instruction> {
+    let (slot, hash) = (desk.chain.slot() - 1, [0x5a; 32]);
+    let reading = Reading { price, half_width: price / 2_000, publish_time: desk.chain.unix_seconds(), slot };
+    if source.lazer_feed().is_some() {
+        return Ok(LazerMessage::of(source, &reading)?.instruction(&key(0)?));
+    }
+    let entries: Vec<_> = (0..512).map_while(|age| slot.checked_sub(age)).map(|slot| (slot, hash)).collect();
+    desk.chain.set_account(signed::SLOT_HASHES, signed::slot_hashes_account(&entries))?;
+    let keys = [key(0)?, key(1)?, key(2)?];
+    Ok(Quote::of(source, &reading, hash, &keys).instruction())
 }
 
 fn cash_cases() -> Vec<Case> {
@@ -183,7 +274,7 @@ fn create_exchange(vm: &mut Vm, mut stage: Stage) -> Result<u64> {
     let authority: Address = address::vault_authority(&PROGRAM, &venue.ledger);
     desk.chain.create_token_account(venue.vault, &venue.mint, &authority, 0)?;
     desk.chain.create_account(venue.ledger, ledger_size(EVENTS, CELLS), PROGRAM)?;
-    vm.accepted(desk, &venue.create_exchange(desk.admin, id, EVENTS))
+    vm.accepted(desk, &venue.create_exchange(desk.admin, id, EVENTS, &POLICY))
 }
 
 /// The instruction that the desk sends for the same market, on the state before it.
