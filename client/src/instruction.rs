@@ -3,8 +3,8 @@
 
 use bytemuck::{NoUninit, bytes_of};
 use quantdesk_engine::{
-    CellIndex, Generation, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, UnixSeconds,
-    book::{NewOrder, Sides},
+    CellIndex, Generation, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, Ticks, UnixSeconds,
+    book::{NewOrder, OrderHandle, Replacement, Sides},
     risk::{life::MarginParameters, listing::ListingParameters},
     state::MarketStatus,
     state::ledger::Policy,
@@ -12,18 +12,28 @@ use quantdesk_engine::{
 use quantdesk_program::{
     Tag,
     instruction::{
-        crank::{sweep::Sweep, update_price::UpdatePrice},
+        crank::{
+            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, settle_market_position::SettleMarketPosition,
+            sweep::Sweep, update_price::UpdatePrice,
+        },
         exchange::{
             collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
             set_market_status::SetMarketStatus,
         },
-        order::{cancel_all::CancelAll, cancel_order::CancelOrder, place_order::PlaceOrder},
+        order::{
+            amend_order::AmendOrder, cancel_all::CancelAll, cancel_by_client_id::CancelByClientId,
+            cancel_order::CancelOrder, cancel_orders::CancelOrders, place_order::PlaceOrder,
+            replace_quotes::ReplaceQuotes,
+        },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
         risk::{
             absorb_shortfall::AbsorbShortfall, cancel_for_risk::CancelForRisk, deleverage::Deleverage,
             liquidate::Liquidate, take_over::TakeOver,
         },
-        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader, transfer_cash::TransferCash},
+        trader::{
+            MoveCash, close_trader::CloseTrader, heartbeat::Heartbeat, open_trader::OpenTrader,
+            transfer_cash::TransferCash,
+        },
     },
     tag::Head,
 };
@@ -205,6 +215,13 @@ impl Venue {
         self.instruction(Tag::TransferCash, trader.cell, &arguments, accounts)
     }
 
+    /// Says that the trader is there for so many `seconds`; 0 turns its dead-man switch off.
+    pub fn heartbeat(&self, trader: &Trader, seconds: u32) -> Instruction {
+        let accounts = vec![signer(trader.authority), writable(self.ledger)];
+        let arguments = Heartbeat { generation: trader.generation, seconds };
+        self.instruction(Tag::Heartbeat, trader.cell, &arguments, accounts)
+    }
+
     /// Stakes `atoms` of the trader's cash in the protection pool.
     pub fn stake_pool(&self, trader: &Trader, atoms: QuoteAtoms) -> Instruction {
         let accounts = vec![
@@ -249,6 +266,21 @@ impl Venue {
         self.trade(Tag::PlaceOrder, trader, market, &PlaceOrder::new(trader.generation, order, valid_until))
     }
 
+    /// Replaces the trader's quotes, at most 16, if `wanted.sequence` is larger than the last one's. After `valid_until`
+    /// (0: never) the instruction is refused.
+    pub fn replace_quotes(
+        &self,
+        trader: &Trader,
+        market: &Address,
+        wanted: &Replacement<'_>,
+        valid_until: UnixSeconds,
+    ) -> Instruction {
+        let arguments = ReplaceQuotes::new(trader.generation, wanted, valid_until);
+        let mut instruction = self.trade(Tag::ReplaceQuotes, trader, market, &arguments);
+        instruction.data.extend_from_slice(bytemuck::cast_slice(wanted.quotes));
+        instruction
+    }
+
     /// Cancels the order with this handle.
     pub fn cancel_order(&self, trader: &Trader, market: &Address, node: NodeIndex, sequence: Sequence) -> Instruction {
         let arguments = CancelOrder { generation: trader.generation, node, sequence };
@@ -258,6 +290,33 @@ impl Venue {
     /// Cancels up to `limit` of the trader's orders in the market.
     pub fn cancel_all(&self, trader: &Trader, market: &Address, sides: Sides, limit: u8) -> Instruction {
         self.trade(Tag::CancelAll, trader, market, &CancelAll::new(trader.generation, sides, limit))
+    }
+
+    /// Cancels those of up to 16 orders that are still live.
+    pub fn cancel_orders(&self, trader: &Trader, market: &Address, handles: &[(NodeIndex, Sequence)]) -> Instruction {
+        let arguments = CancelOrders::new(trader.generation, count_of(handles));
+        let mut instruction = self.trade(Tag::CancelOrders, trader, market, &arguments);
+        append(&mut instruction, handles);
+        instruction
+    }
+
+    /// Cancels the order with the trader's own id.
+    pub fn cancel_by_client_id(&self, trader: &Trader, market: &Address, client_id: u64) -> Instruction {
+        let arguments = CancelByClientId::new(trader.generation, client_id);
+        self.trade(Tag::CancelByClientId, trader, market, &arguments)
+    }
+
+    /// Gives a resting order this price and size. Fewer lots at its price keep its place in the queue.
+    pub fn amend_order(
+        &self,
+        trader: &Trader,
+        market: &Address,
+        handle: (NodeIndex, Sequence),
+        price: Ticks,
+        lots: Lots,
+    ) -> Instruction {
+        let arguments = AmendOrder::new(trader.generation, handle.0, handle.1, price, lots);
+        self.trade(Tag::AmendOrder, trader, market, &arguments)
     }
 
     /// Moves the price board of the market in row `index`; `sources` in the order of the listing.
@@ -273,15 +332,30 @@ impl Venue {
         self.instruction(Tag::SettleMarket, CellIndex::NIL, &[0u8; 0], accounts)
     }
 
-    /// Closes one account's position in a settled market.
-    pub fn settle_market_position(&self, market: &Address, target: Target) -> Instruction {
+    /// Closes a long and a short position in a settled market against each other.
+    pub fn settle_market_position(&self, market: &Address, long: Target, short: Target) -> Instruction {
         let accounts = vec![writable(*market), writable(self.ledger)];
-        self.instruction(Tag::SettleMarketPosition, CellIndex::NIL, &target, accounts)
+        self.instruction(Tag::SettleMarketPosition, CellIndex::NIL, &SettleMarketPosition { long, short }, accounts)
     }
 
     /// Looks for failing accounts in the next `cells` cells.
     pub fn sweep(&self, cells: u16) -> Instruction {
         self.instruction(Tag::Sweep, CellIndex::NIL, &Sweep::new(cells), vec![writable(self.ledger)])
+    }
+
+    /// Cancels up to `limit` orders of a trader whose dead-man switch has run out.
+    pub fn enforce_deadman(&self, market: &Address, target: Target, limit: u8) -> Instruction {
+        let accounts = vec![writable(*market), writable(self.ledger)];
+        self.instruction(Tag::EnforceDeadman, CellIndex::NIL, &EnforceDeadman::new(target, limit), accounts)
+    }
+
+    /// Drops those of up to 16 orders that have expired.
+    pub fn drop_expired(&self, market: &Address, handles: &[(NodeIndex, Sequence)]) -> Instruction {
+        let accounts = vec![writable(*market), writable(self.ledger)];
+        let arguments = DropExpired::new(count_of(handles));
+        let mut instruction = self.instruction(Tag::DropExpired, CellIndex::NIL, &arguments, accounts);
+        append(&mut instruction, handles);
+        instruction
     }
 
     /// Cancels up to `limit` orders of a failing account.
@@ -310,6 +384,17 @@ impl Venue {
     pub fn deleverage(&self, market: &Address, target: Target, steps: u16) -> Instruction {
         let accounts = vec![writable(*market), writable(self.ledger)];
         self.instruction(Tag::Deleverage, CellIndex::NIL, &Deleverage::new(target, steps), accounts)
+    }
+}
+
+/// More than fit are refused by the program, whatever is said about their number.
+fn count_of(handles: &[(NodeIndex, Sequence)]) -> u8 {
+    u8::try_from(handles.len()).unwrap_or(u8::MAX)
+}
+
+fn append(instruction: &mut Instruction, handles: &[(NodeIndex, Sequence)]) {
+    for (node, sequence) in handles {
+        instruction.data.extend_from_slice(bytes_of(&OrderHandle::new(*node, *sequence)));
     }
 }
 

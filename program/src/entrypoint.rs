@@ -26,6 +26,7 @@ pub fn process(program_id: &Address, accounts: &mut [AccountView], data: &[u8]) 
     let mut context = Context { program_id, accounts, head, arguments };
     match head.tag {
         tag if tag == Tag::PlaceOrder.byte() => order::place_order::process(&mut context),
+        tag if tag == Tag::ReplaceQuotes.byte() => order::replace_quotes::process(&mut context),
         tag if tag == Tag::CancelOrder.byte() => order::cancel_order::process(&mut context),
         tag if tag == Tag::CancelAll.byte() => order::cancel_all::process(&mut context),
         tag if tag == Tag::UpdatePrice.byte() => crank::update_price::process(&mut context),
@@ -36,6 +37,10 @@ pub fn process(program_id: &Address, accounts: &mut [AccountView], data: &[u8]) 
 #[inline(never)]
 fn process_cold(context: &mut Context<'_>) -> ProgramResult {
     match context.head.tag {
+        tag if tag == Tag::CancelOrders.byte() => order::cancel_orders::process(context),
+        tag if tag == Tag::CancelByClientId.byte() => order::cancel_by_client_id::process(context),
+        tag if tag == Tag::AmendOrder.byte() => order::amend_order::process(context),
+        tag if tag == Tag::Heartbeat.byte() => trader::heartbeat::process(context),
         tag if tag == Tag::Deposit.byte() => trader::deposit::process(context),
         tag if tag == Tag::Withdraw.byte() => trader::withdraw::process(context),
         tag if tag == Tag::OpenTrader.byte() => trader::open_trader::process(context),
@@ -45,6 +50,8 @@ fn process_cold(context: &mut Context<'_>) -> ProgramResult {
         tag if tag == Tag::GrowLedger.byte() => exchange::grow_ledger::process(context),
         tag if tag == Tag::CollectFees.byte() => exchange::collect_fees::process(context),
         tag if tag == Tag::Sweep.byte() => crank::sweep::process(context),
+        tag if tag == Tag::EnforceDeadman.byte() => crank::enforce_deadman::process(context),
+        tag if tag == Tag::DropExpired.byte() => crank::drop_expired::process(context),
         tag if tag == Tag::CancelForRisk.byte() => risk::cancel_for_risk::process(context),
         tag if tag == Tag::Liquidate.byte() => risk::liquidate::process(context),
         tag if tag == Tag::TakeOver.byte() => risk::take_over::process(context),

@@ -40,6 +40,8 @@ pub enum Tag {
     ProcessWithdrawQueue = 24,
     /// Moves collateral between two accounts of one owner.
     TransferCash = 25,
+    /// Sets a trader's dead-man switch.
+    Heartbeat = 26,
 
     // 40: orders
     /// Places an order.
@@ -48,6 +50,14 @@ pub enum Tag {
     CancelOrder = 41,
     /// Cancels a trader's orders in a market.
     CancelAll = 42,
+    /// Cancels several orders by their handles.
+    CancelOrders = 43,
+    /// Cancels an order by the trader's own id.
+    CancelByClientId = 44,
+    /// Changes size or price of an order.
+    AmendOrder = 45,
+    /// Replaces a maker's quotes.
+    ReplaceQuotes = 46,
 
     // 60: cranks
     /// Reads a market's oracle sources and moves its price board.
@@ -58,6 +68,10 @@ pub enum Tag {
     SettleMarketPosition = 62,
     /// Looks for failing accounts and keeps the worst in the ledger's watch list.
     Sweep = 63,
+    /// Cancels orders of a trader whose dead-man switch has run out.
+    EnforceDeadman = 64,
+    /// Drops expired orders.
+    DropExpired = 65,
 
     // 80: risk
     /// Cancels orders of an account below initial margin.
@@ -84,7 +98,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 36] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -98,13 +112,20 @@ impl Tag {
         Self::Withdraw,
         Self::ProcessWithdrawQueue,
         Self::TransferCash,
+        Self::Heartbeat,
         Self::PlaceOrder,
         Self::CancelOrder,
         Self::CancelAll,
+        Self::CancelOrders,
+        Self::CancelByClientId,
+        Self::AmendOrder,
+        Self::ReplaceQuotes,
         Self::UpdatePrice,
         Self::SettleMarket,
         Self::SettleMarketPosition,
         Self::Sweep,
+        Self::EnforceDeadman,
+        Self::DropExpired,
         Self::CancelForRisk,
         Self::Liquidate,
         Self::TakeOver,
@@ -141,13 +162,20 @@ impl Tag {
             Self::Withdraw => "Withdraw",
             Self::ProcessWithdrawQueue => "ProcessWithdrawQueue",
             Self::TransferCash => "TransferCash",
+            Self::Heartbeat => "Heartbeat",
             Self::PlaceOrder => "PlaceOrder",
             Self::CancelOrder => "CancelOrder",
             Self::CancelAll => "CancelAll",
+            Self::CancelOrders => "CancelOrders",
+            Self::CancelByClientId => "CancelByClientId",
+            Self::AmendOrder => "AmendOrder",
+            Self::ReplaceQuotes => "ReplaceQuotes",
             Self::UpdatePrice => "UpdatePrice",
             Self::SettleMarket => "SettleMarket",
             Self::SettleMarketPosition => "SettleMarketPosition",
             Self::Sweep => "Sweep",
+            Self::EnforceDeadman => "EnforceDeadman",
+            Self::DropExpired => "DropExpired",
             Self::CancelForRisk => "CancelForRisk",
             Self::Liquidate => "Liquidate",
             Self::TakeOver => "TakeOver",

@@ -42,6 +42,24 @@ pub fn close_trader(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex) -> Res
     Ok(())
 }
 
+/// Shortest time a dead-man switch can be set to.
+pub const DEADMAN_SECONDS_MIN: u32 = 5;
+/// Longest time a dead-man switch can be set to.
+pub const DEADMAN_SECONDS_MAX: u32 = 86_400;
+
+/// Whether a dead-man switch can be set to this: to nothing, which turns it off, or to a time within bounds.
+pub const fn is_deadman_time(seconds: u32) -> bool {
+    seconds == 0 || (seconds >= DEADMAN_SECONDS_MIN && seconds <= DEADMAN_SECONDS_MAX)
+}
+
+/// Notes that the trader is there, and for how long that shall hold; the caller has checked [`is_deadman_time`]. Fails
+/// with `TraderNotFound`.
+pub fn heartbeat(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, seconds: u32) -> Result<()> {
+    let cell = trader_mut(ledger.cells, trader)?;
+    (cell.deadman_seconds, cell.heartbeat_at) = (seconds, now.unix_seconds);
+    Ok(())
+}
+
 /// Books a deposit. The caller then fetches the tokens and fails unless they arrive. Fails with `AmountZero` or `DepositTooLarge`.
 pub fn deposit(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, atoms: QuoteAtoms) -> Result<()> {
     if atoms.is_zero() {

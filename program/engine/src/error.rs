@@ -86,6 +86,8 @@ pub enum EngineError {
     AccountBankrupt = 410,
     /// Both ends of a transfer are the same account, or not of the same owner.
     TransferInvalid = 411,
+    /// The trader's dead-man switch is off, or its time has not passed.
+    HeartbeatAlive = 412,
 
     // 500: orders and the book
     /// Price of zero or above the market's largest price.

@@ -83,7 +83,7 @@ pub fn check_all(ledger: &LedgerView<'_>, markets: &[MarketView<'_>], vault_toke
 pub fn conservation(ledger: &LedgerView<'_>, vault_tokens: u64) -> Check {
     let header = ledger.header;
     let fixed = [header.pool, header.fees, header.withdraw_queue];
-    let pots = ledger.rows.iter().flat_map(|row| [row.funding_pot, row.settlement_pot]);
+    let pots = ledger.rows.iter().map(|row| row.funding_pot);
     let fixed = fixed.into_iter().chain(pots).map(|bucket| i128::from(bucket.get().get()));
     let cash = ledger.traders().map(|(_, trader)| i128::from(trader.cash.get().get()));
     let quote = ledger.all_positions().map(|(_, position)| i128::from(position.quote.get().get()));
@@ -95,7 +95,7 @@ pub fn conservation(ledger: &LedgerView<'_>, vault_tokens: u64) -> Check {
 }
 
 /// M1b: what all accounts are worth at mark, with what they owe each other of funding and all other buckets, is the total
-/// exactly. A settlement pot is the value of what is not settled, so accounts have it already.
+/// exactly.
 pub fn solvency(ledger: &LedgerView<'_>) -> Check {
     let header = ledger.header;
     let fixed = [header.pool, header.fees, header.withdraw_queue];
@@ -176,17 +176,13 @@ pub fn deleveraging(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
     require(side && left, "R5", "the position holds what is still to be closed", state.trader.get())
 }
 
-/// P1, P2, P7: signed positions of a market add up to zero, or once they are being settled, to what its pot holds at
-/// the settled price; its open interest is the sum of the long ones; a closed market has nothing.
+/// P1, P2, P7: signed positions of a market add up to zero; its open interest is the sum of the long ones; a closed market
+/// has nothing.
 pub fn zero_sum(ledger: &LedgerView<'_>, row: &MarketRow) -> Check {
     let held = || ledger.all_positions().filter(move |(_, position)| position.market == row.index);
     let net = sum(held().map(|(_, position)| i128::from(position.base.get())));
     let long = sum(held().map(|(_, position)| i128::from(position.base.long().get())));
-    let per_lot = i128::from(row.mark.get()).saturating_mul(i128::from(row.tick_value.get()));
-    let pot = i128::from(row.settlement_pot.get().get());
-    let settling = row.status() == Some(MarketStatus::Settled);
-    require(net == 0 || settling, "P1", "positions of a market add up to zero", net)?;
-    require(net.saturating_mul(per_lot) == pot, "P1", "the settlement pot is worth what is not settled", pot)?;
+    require(net == 0, "P1", "positions of a market add up to zero", net)?;
     require(long == i128::from(row.open_interest.get()), "P2", "open interest is the sum of long positions", long)?;
     if row.status() != Some(MarketStatus::Closed) {
         return Ok(());

@@ -1,7 +1,7 @@
 //! Double entry: the only code that changes a balance.
 //!
 //! A [`Balance`] is a bucket of the ledger: a trader's cash, a position's quote, the pool, the fees, the withdraw
-//! queue, a market's pots, and the total that mirrors the vault. Its number is private to this module, so every change
+//! queue, a market's pot, and the total that mirrors the vault. Its number is private to this module, so every change
 //! anywhere in the engine is one of three calls: [`post`] between two buckets, [`receive`] when tokens arrive in the
 //! vault, [`pay_out`] when they leave it. Hence invariants M1 and M2: `Σ buckets == total` at every moment.
 

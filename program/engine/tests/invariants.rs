@@ -117,7 +117,7 @@ fn inv_m1_a_missing_or_extra_atom_anywhere_is_found() {
         assert_eq!(header_damage(bucket), sum);
     }
     assert_eq!(ledger_damage(|ledger| ledger.rows[0].funding_pot = bytemuck::cast(1i64)), sum);
-    assert_eq!(ledger_damage(|ledger| ledger.rows[31].settlement_pot = bytemuck::cast(-1i64)), sum);
+    assert_eq!(ledger_damage(|ledger| ledger.rows[31].funding_pot = bytemuck::cast(-1i64)), sum);
     let mut world = busy();
     world.vault -= 1;
     assert_eq!(found(&world), ("M1", "vault holds at least the total"));

@@ -111,7 +111,8 @@ impl Trading<'_> {
             }
         }
         if state.cursor.get() >= end {
-            // Fewer lots on the other side than to close exist only where a settled market is half wound up.
+            // Positions add up to zero (P1), so there are never fewer lots on the other side than to close. If there were, only
+            // what they pay for would be closed.
             let lots = state.lots.min(state.opposite);
             let quote = math::mul_div_floor(state.quote.get(), lots.get(), state.lots.get())?;
             (state.lots, state.quote) = (lots, QuoteAtoms::new(quote));

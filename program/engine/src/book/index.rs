@@ -15,6 +15,32 @@ fn place_of_newest(entries: &[IndexEntry], key: u32) -> usize {
     entries.partition_point(|entry| entry.key < key)
 }
 
+/// The same, looked for around `from`: a quote mostly moves past a few others.
+#[inline(always)]
+fn place_near(entries: &[IndexEntry], from: usize, key: u32) -> usize {
+    let worse = |place: usize| entries.get(place).is_some_and(|entry| entry.key < key);
+    let mut place = from;
+    if worse(from) {
+        for _ in 0..NEAR {
+            place = place.wrapping_add(1);
+            if !worse(place) {
+                return place;
+            }
+        }
+    } else {
+        for _ in 0..NEAR {
+            if place == 0 || worse(place.wrapping_sub(1)) {
+                return place;
+            }
+            place = place.wrapping_sub(1);
+        }
+    }
+    place_of_newest(entries, key)
+}
+
+/// Entries that are looked at one by one before the search by halves.
+const NEAR: usize = 4;
+
 /// First entry that is not worse than `(key, sequence)`.
 #[inline(always)]
 fn position_of(entries: &[IndexEntry], key: u32, sequence: Sequence) -> usize {
@@ -80,6 +106,28 @@ impl Market<'_> {
         let last = used.wrapping_sub(1);
         *entries.get_mut(last).ok_or(EngineError::Corrupt)? = IndexEntry::zeroed();
         *len = math::to_u32(last)?;
+        Ok(())
+    }
+
+    /// Moves the entry of the order with this key and sequence to where the newest order with `entry`'s key goes, and makes
+    /// it `entry`. Fails with `Corrupt` if there is none.
+    #[inline(always)]
+    pub(crate) fn relocate(&mut self, side: Side, key: u32, sequence: Sequence, entry: IndexEntry) -> Result<()> {
+        let (entries, len) = self.side_mut(side);
+        let used = entries.get_mut(..math::to_usize(*len)).ok_or(EngineError::Corrupt)?;
+        let from = position_of(used, key, sequence);
+        if used.get(from).is_none_or(|found| found.sequence != sequence) {
+            return Err(EngineError::Corrupt);
+        }
+        let mut place = place_near(used, from, entry.key);
+        if place <= from {
+            memory::shift_up(used, place, from);
+        } else {
+            memory::shift_down(used, from, place);
+            // It was one of those that are worse.
+            place = place.wrapping_sub(1);
+        }
+        *used.get_mut(place).ok_or(EngineError::Corrupt)? = entry;
         Ok(())
     }
 

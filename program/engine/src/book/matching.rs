@@ -276,7 +276,7 @@ impl Trading<'_> {
         event.taker_fee = fees.taker.as_delta()?;
         event.maker_fee = fees.maker;
         let Some(maker) = self.settle_maker(taker, best.node, &fill, fees.maker)? else {
-            return self.refuse(taker, best.node, lots);
+            return self.refuse(taker.trader, best.node, lots);
         };
         event.maker = maker;
         // A reduce-only order whose owner has nothing left is dropped when it is met again.
@@ -297,10 +297,10 @@ impl Trading<'_> {
     /// Undoes the beginning of a fill that its maker may not have, and drops the order.
     #[cold]
     #[inline(never)]
-    fn refuse(&mut self, taker: &Taker, order: NodeIndex, lots: Lots) -> Result<()> {
+    fn refuse(&mut self, taker: CellIndex, order: NodeIndex, lots: Lots) -> Result<()> {
         let node = self.market.node_mut(order)?;
         node.lots = node.lots.checked_add(lots)?;
-        self.drop_met(order, TradeEventKind::RiskCancelled, taker.trader)
+        self.drop_met(order, TradeEventKind::RiskCancelled, taker)
     }
 
     /// Whether closing size leaves the maker of a fill without equity at mark.
@@ -337,10 +337,13 @@ impl Trading<'_> {
         if cell.funding_index != taker.funding_index {
             pay_funding(self.ledger.rows, cell, trader)?;
         }
-        if may_leave_debt(cell, trader, side, fill)? && self.leaves_debt(position, side, fill, fee)? {
+        let (cell, trader) = if !may_leave_debt(cell, trader, side, fill)? {
+            (cell, trader)
+        } else if self.leaves_debt(position, side, fill, fee)? {
             return Ok(None);
-        }
-        let (cell, trader) = position::with_trader(self.ledger.cells, position)?;
+        } else {
+            position::with_trader(self.ledger.cells, position)?
+        };
         position::release(cell, side, fill.lots, fill.quote)?;
         let execution = fill.execution(side, fill.lots.min(cell.base.closable_by(side)));
         let interest = position::settle(cell, trader, &execution, &mut taker.transit)?;

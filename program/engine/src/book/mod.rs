@@ -21,6 +21,8 @@
 //! # Performance
 //! Insert and remove: a binary search and one bulk move (52 compute units per 8 KiB). Matching pops from the end.
 
+mod amend;
+mod batch;
 mod cancel;
 mod deleverage;
 mod index;
@@ -28,13 +30,16 @@ mod liquidate;
 mod matching;
 mod order;
 mod place;
+mod replace;
 mod stale;
 mod take_over;
 
+pub use batch::OrderHandle;
 pub use cancel::Sides;
 pub use liquidate::Liquidated;
 pub use order::{NewOrder, OrderKind, Placed, SelfTrade};
 pub use place::ORDERS_PER_POSITION_MAX;
+pub use replace::{QUOTES_MAX, Quote, Replacement};
 
 use crate::{
     state::{Ledger, Market},

@@ -26,6 +26,7 @@ impl Trading<'_> {
     /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `ClientIdInUse`, `ReduceOnlyNothingToReduce`,
     /// `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
     /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`.
+    #[inline(always)]
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
         // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
         match order.side {
@@ -86,7 +87,7 @@ impl Trading<'_> {
     /// Everything that can be said about an order before it meets the book. Returns whether it takes, and the
     /// first order it would meet is stale.
     #[inline(always)]
-    fn check_order(&self, order: &NewOrder) -> Result<bool> {
+    pub(super) fn check_order(&self, order: &NewOrder) -> Result<bool> {
         self.require_moving()?;
         let row = self.row()?;
         let (accepted, action) =
@@ -95,15 +96,7 @@ impl Trading<'_> {
             return Err(EngineError::MarketNotActive);
         }
         row.require(action, self.now.unix_seconds)?;
-        if order.price.is_zero() || order.price > row.price_max {
-            return Err(EngineError::OrderPriceOutOfRange);
-        }
-        check_band(row, order.side, order.price)?;
-        // WHY: a reduce-only order may be below the smallest size, or dust could never be closed.
-        let lots_min = if order.reduce_only { Lots::new(1) } else { row.lots_min };
-        if order.lots < lots_min || order.lots > row.lots_max {
-            return Err(EngineError::OrderLotsOutOfRange);
-        }
+        check_terms(row, order)?;
         if !order.expires_at.is_zero() && order.expires_at <= self.now.unix_seconds {
             return Err(EngineError::OrderExpired);
         }
@@ -148,7 +141,7 @@ impl Trading<'_> {
     }
 
     #[inline(always)]
-    fn taker(&self, trader: CellIndex, position: CellIndex, order: &NewOrder) -> Result<Taker> {
+    pub(super) fn taker(&self, trader: CellIndex, position: CellIndex, order: &NewOrder) -> Result<Taker> {
         let row = self.row()?;
         let closable = self.ledger.position(position)?.base.closable_by(order.side);
         let lots = if order.reduce_only { order.lots.min(closable) } else { order.lots };
@@ -186,7 +179,7 @@ impl Trading<'_> {
 
     /// Puts the remainder on the book and reserves margin for it.
     #[inline(always)]
-    fn rest(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
+    pub(super) fn rest(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
         let key = IndexEntry::key_of(order.side, order.price);
         self.make_room(order.side, key)?;
         let notional = order.price.bounded_notional(taker.remaining, taker.tick_value);
@@ -291,6 +284,18 @@ pub(super) struct Standing {
     excess: QuoteDelta,
     /// Equity at mark.
     equity: QuoteDelta,
+}
+
+/// Price and size.
+#[inline(always)]
+pub(super) fn check_terms(row: &MarketRow, order: &NewOrder) -> Result<()> {
+    if order.price.is_zero() || order.price > row.price_max {
+        return Err(EngineError::OrderPriceOutOfRange);
+    }
+    check_band(row, order.side, order.price)?;
+    // WHY: a reduce-only order may be below the smallest size, or dust could never be closed.
+    let lots_min = if order.reduce_only { Lots::new(1) } else { row.lots_min };
+    if order.lots < lots_min || order.lots > row.lots_max { Err(EngineError::OrderLotsOutOfRange) } else { Ok(()) }
 }
 
 /// A buy may not be above the mark by more than the band, a sell not below it.

@@ -8,10 +8,11 @@
 //! Settled → Closed               the admin, once nothing is left in the market
 //! ```
 //!
-//! A settled market has one price for ever. Every position is closed at it against the market's settlement pot, one by
-//! one, in any order. The pot holds what settled positions have paid in less what they were paid, which is exactly the
-//! value of the positions still open, since all positions of a market add up to zero. So the pot is empty once nobody
-//! holds anything, and what somebody gets does not depend on when.
+//! A settled market has one price for ever. Positions are closed at it in pairs, a long against a short, in any order;
+//! since one price is one price, what somebody gets depends neither on when nor on against whom. No lot is closed
+//! without one on the other side. So the position of a bankrupt account, which is never paired, has as many lots against
+//! it as it has itself for as long as it is there: deleveraging finds counterparties to bear its shortfall, and those
+//! who hold nothing in the market do not pay for winners that were faster.
 //!
 //! Margin tiers change at once for new risk. What positions already open have to keep does not rise on the day: the
 //! maintenance share starts where no position needs more than before and goes to its new value in a straight line.
@@ -19,17 +20,20 @@
 use super::{
     funding,
     listing::{TierParameters, margin_tiers},
-    margin, position,
+    margin,
+    position::{self, Fill},
     price::{Validity, release_residue},
+    shortfall,
 };
 use crate::{
     error::{EngineError, Result},
-    math, money,
+    math,
+    money::Balance,
     state::{
         CashEvent, CashEventKind, Ledger, LedgerView, MarketHeader, MarketRow, MarketStatus, PriceCondition,
         row::TIERS_MAX,
     },
-    units::{CellIndex, MarketIndex, Now, PositionLots, Ppm, QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
+    units::{CellIndex, Lots, MarketIndex, Now, Ppm, QuoteAtoms, QuoteDelta, Side, Ticks, UnixSeconds},
 };
 use bytemuck::{Pod, Zeroable};
 
@@ -152,11 +156,22 @@ fn fix_price(row: &mut MarketRow, price: Ticks, now: Now) {
     row.updated_slot = now.slot;
 }
 
-/// Closes a trader's position in a settled market at its price. Fails with `MarketNotFound`, `MarketStatusInvalid`
-/// unless it is settled, `DeleverageRunning`, `NoticeNotOver` for [`GRACE_SECONDS`] after that, `TraderNotFound`,
-/// `NothingToClose`, or with `AccountBankrupt` if the account is worth less than nothing: its position is what the pool
-/// and deleveraging have to work with.
-pub fn settle_position(ledger: &mut Ledger<'_>, now: Now, market: &MarketHeader, trader: CellIndex) -> Result<()> {
+/// Two accounts whose positions in a settled market are closed against each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// Holds a long position.
+    pub long: CellIndex,
+    /// Holds a short one.
+    pub short: CellIndex,
+}
+
+/// Closes a long and a short position in a settled market against each other at its price, as many lots as both have.
+///
+/// Fails with `MarketNotFound`, `MarketStatusInvalid` unless it is settled, `DeleverageRunning`, `NoticeNotOver` for
+/// [`GRACE_SECONDS`] after that, `TraderNotFound`, `NothingToClose` if the one is not long or the other not short, or
+/// with `AccountBankrupt` if either account is worth less than nothing: its position is what the pool and deleveraging
+/// have to work with.
+pub fn settle_positions(ledger: &mut Ledger<'_>, now: Now, market: &MarketHeader, pair: Pair) -> Result<()> {
     let row = ledger.row(market.index)?;
     if row.status() != Some(MarketStatus::Settled) {
         return Err(EngineError::MarketStatusInvalid);
@@ -165,44 +180,59 @@ pub fn settle_position(ledger: &mut Ledger<'_>, now: Now, market: &MarketHeader,
     if now.unix_seconds.since(row.status_at) < u64::from(GRACE_SECONDS) {
         return Err(EngineError::NoticeNotOver);
     }
-    let position = solvent_position(&ledger.view(), now.unix_seconds, market.index, trader)?;
-    let lots = close_at_price(ledger, market.index, position)?;
-    let mut event = CashEvent::new(CashEventKind::PositionSettled);
-    event.market = market.index;
-    event.amount = lots.get();
-    ledger.record(now, trader, event)
-}
-
-/// The trader's position in the market, with size. Fails with `TraderNotFound`, `NothingToClose` or `AccountBankrupt`.
-fn solvent_position(
-    ledger: &LedgerView<'_>,
-    now: UnixSeconds,
-    market: MarketIndex,
-    trader: CellIndex,
-) -> Result<CellIndex> {
-    let owner = ledger.trader(trader)?;
-    let mut open = ledger.positions(owner).filter(|(_, position)| !position.base.is_zero());
-    let (position, _) = open.find(|(_, position)| position.market == market).ok_or(EngineError::NothingToClose)?;
-    if margin::maintenance(ledger, owner, now)?.equity < QuoteDelta::ZERO {
-        return Err(EngineError::AccountBankrupt);
+    let view = ledger.view();
+    let (long, held_long) = closable(&view, market.index, pair.long, Side::Ask)?;
+    let (short, held_short) = closable(&view, market.index, pair.short, Side::Bid)?;
+    require_equity(&view, now.unix_seconds, pair.long)?;
+    require_equity(&view, now.unix_seconds, pair.short)?;
+    let lots = held_long.min(held_short);
+    close_at_price(ledger, market.index, [(long, Side::Ask), (short, Side::Bid)], lots)?;
+    for (trader, held) in [(pair.long, Side::Bid), (pair.short, Side::Ask)] {
+        let mut event = CashEvent::new(CashEventKind::PositionSettled);
+        event.market = market.index;
+        event.amount = lots.signed(held)?.get();
+        ledger.record(now, trader, event)?;
     }
-    Ok(position)
+    shortfall::resolve(ledger, now, pair.long)?;
+    shortfall::resolve(ledger, now, pair.short)
 }
 
-/// Swaps a position for its value: what it is worth comes out of the market's pot, or goes into it, and what it has cost
-/// moves to cash. Both are exact. Returns its size.
-fn close_at_price(ledger: &mut Ledger<'_>, market: MarketIndex, position: CellIndex) -> Result<PositionLots> {
+/// The trader's position in the market and how many lots `side` closes of it. Fails with `TraderNotFound`, or with
+/// `NothingToClose` if that is none.
+fn closable(ledger: &LedgerView<'_>, market: MarketIndex, trader: CellIndex, side: Side) -> Result<(CellIndex, Lots)> {
+    let mut held = ledger.positions(ledger.trader(trader)?);
+    let (cell, position) = held.find(|(_, position)| position.market == market).ok_or(EngineError::NothingToClose)?;
+    let lots = position.base.closable_by(side);
+    if lots.is_zero() { Err(EngineError::NothingToClose) } else { Ok((cell, lots)) }
+}
+
+/// Fails with `AccountBankrupt` if the account is worth less than nothing.
+fn require_equity(ledger: &LedgerView<'_>, now: UnixSeconds, trader: CellIndex) -> Result<()> {
+    let health = margin::maintenance(ledger, ledger.trader(trader)?, now)?;
+    if health.equity < QuoteDelta::ZERO { Err(EngineError::AccountBankrupt) } else { Ok(()) }
+}
+
+/// Trades lots that both have between two positions at the market's price, each on its side, without fees. What either
+/// is worth stays the same to the atom, so neither the order nor the choice of pairs makes a difference to anybody.
+fn close_at_price(
+    ledger: &mut Ledger<'_>,
+    market: MarketIndex,
+    sides: [(CellIndex, Side); 2],
+    lots: Lots,
+) -> Result<()> {
     let row = ledger.rows.get_mut(usize::from(market.get())).ok_or(EngineError::MarketNotFound)?;
-    let (position, trader) = position::with_trader(ledger.cells, position)?;
-    funding::settle(row, position, trader)?;
-    let (lots, cost) = (position.base, position.quote.get());
-    let value = row.mark.bounded_value(lots, row.tick_value);
-    money::post_signed(&mut row.settlement_pot, &mut trader.cash, value)?;
-    money::post_signed(&mut position.quote, &mut trader.cash, cost)?;
-    position.realised = position.realised.wrapping_add(value.checked_add(cost)?);
-    position.base = PositionLots::ZERO;
-    row.open_interest = row.open_interest.checked_sub(lots.long())?;
-    Ok(lots)
+    let (price, tick_value) = (row.mark, row.tick_value);
+    let fill = Fill { price, tick_value, lots, quote: price.bounded_notional(lots, tick_value) };
+    let mut transit = Balance::ZERO;
+    let mut interest = 0i64;
+    for (cell, side) in sides {
+        let (position, trader) = position::with_trader(ledger.cells, cell)?;
+        funding::settle(row, position, trader)?;
+        let change = position::settle(position, trader, &fill.execution(side, lots), &mut transit)?;
+        interest = interest.checked_add(change).ok_or(EngineError::Overflow)?;
+    }
+    row.open_interest = row.open_interest.changed_by(interest)?;
+    if transit.is_zero() { Ok(()) } else { Err(EngineError::Corrupt) }
 }
 
 /// Closes a settled market in which nothing is left; its account may go. What rounding left of funding goes to the
@@ -212,9 +242,9 @@ pub fn close_market(ledger: &mut Ledger<'_>, now: Now, market: &MarketHeader) ->
     if row.status() != Some(MarketStatus::Settled) {
         return Err(EngineError::MarketStatusInvalid);
     }
-    // The pot is net lots × price × tick value, both of which are at least one (P1), and open interest is what is held
-    // long (P2). With both zero nobody holds anything, so that no list of positions, however long, has to be read.
-    if !row.open_interest.is_zero() || !row.settlement_pot.is_zero() || market.nodes.in_use() > 0 {
+    // Open interest is what is held long (P2), and as much is held short (P1): without it nobody holds anything, so that
+    // no list of positions, however long, has to be read.
+    if !row.open_interest.is_zero() || market.nodes.in_use() > 0 {
         return Err(EngineError::MarketNotEmpty);
     }
     release_residue(ledger, market.index, now)?;

@@ -84,10 +84,17 @@ pub fn with_trader(cells: &mut [Cell], position: CellIndex) -> Result<(&mut Posi
 /// Reserves margin for a new resting order: its lots and its value at its own price.
 #[inline(always)]
 pub fn reserve(position: &mut PositionCell, side: Side, lots: Lots, notional: QuoteAtoms) -> Result<()> {
+    extend(position, side, lots, notional)?;
+    position.orders = position.orders.wrapping_add(1);
+    Ok(())
+}
+
+/// The same for lots of an order that is counted already.
+#[inline(always)]
+pub fn extend(position: &mut PositionCell, side: Side, lots: Lots, notional: QuoteAtoms) -> Result<()> {
     let (open_lots, open_notional) = open_of(position, side);
     *open_lots = open_lots.checked_add(lots)?;
     *open_notional = open_notional.checked_add(notional)?;
-    position.orders = position.orders.wrapping_add(1);
     Ok(())
 }
 

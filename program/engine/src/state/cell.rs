@@ -5,6 +5,7 @@
 
 use super::header::Key;
 use crate::{
+    error::Result,
     money::Balance,
     slab::free_list::{NIL, Slot},
     units::{
@@ -63,7 +64,11 @@ pub struct TraderCell {
     pub absorbed: QuoteAtoms,
     /// Its waiting withdrawal, or nil.
     pub withdrawal: CellIndex,
-    reserved: [u8; 28],
+    /// Seconds without a heartbeat after which anybody may cancel its orders; 0 for never.
+    pub deadman_seconds: u32,
+    /// Time of the last heartbeat.
+    pub heartbeat_at: UnixSeconds,
+    reserved: [u8; 16],
 }
 
 /// A withdrawal that waits in the queue.
@@ -127,7 +132,9 @@ pub struct PositionCell {
     pub bid_bound: Ticks,
     /// No resting ask is below this price; zero without asks.
     pub ask_bound: Ticks,
-    reserved: [u8; 16],
+    /// The maker's own number of its last replacement of quotes in this market.
+    pub quote_sequence: u64,
+    reserved: [u8; 8],
 }
 
 const _: () = assert!(size_of::<Cell>() == CELL_SIZE && align_of::<Cell>() == 8);
@@ -214,6 +221,11 @@ impl TraderCell {
     #[inline(always)]
     pub const fn is_bankrupt(&self) -> bool {
         self.bankrupt != 0
+    }
+
+    /// Whether its dead-man switch is on and has run out. Fails with `Overflow`.
+    pub fn is_silent(&self, now: UnixSeconds) -> Result<bool> {
+        Ok(self.deadman_seconds > 0 && now > self.heartbeat_at.plus(self.deadman_seconds)?)
     }
 
     /// As an arena cell.

@@ -18,7 +18,7 @@ pub enum TradeEventKind {
     Filled = 2,
     /// An order left the book by its owner's wish; `lots` are what remained.
     Cancelled = 3,
-    /// An order was met after its expiry and dropped.
+    /// An order was met or named after its expiry and dropped.
     Expired = 4,
     /// The worst order made room for a better one.
     Evicted = 5,
@@ -42,6 +42,12 @@ pub enum TradeEventKind {
     Deleveraged = 13,
     /// Deleveraging number `order` is over; `lots` were closed.
     DeleverageFinished = 14,
+    /// An order was made smaller and kept its place; `lots` are what it has now.
+    Amended = 15,
+    /// An order was cancelled because its owner's dead-man switch had run out.
+    DeadmanCancelled = 16,
+    /// A quote was moved: order number `client_id` became order `order`, `lots` at `price`, owned by `maker`.
+    Replaced = 17,
 }
 
 /// What a [`CashEvent`] records.
@@ -196,6 +202,9 @@ impl TradeEvent {
             12 => TradeEventKind::DeleverageStarted,
             13 => TradeEventKind::Deleveraged,
             14 => TradeEventKind::DeleverageFinished,
+            15 => TradeEventKind::Amended,
+            16 => TradeEventKind::DeadmanCancelled,
+            17 => TradeEventKind::Replaced,
             _ => return None,
         })
     }

@@ -22,7 +22,7 @@ pub enum MarketStatus {
     Active = 1,
     /// Accepts reduce-only orders and cancels.
     ReduceOnly = 2,
-    /// Has its last price; positions are settled at it, one by one.
+    /// Has its last price; positions are settled at it, in pairs.
     Settled = 3,
     /// Is over: no positions, no orders, no account.
     Closed = 4,
@@ -147,8 +147,7 @@ pub struct MarketRow {
     pub funding_remainder: i64,
     /// Funding paid and not yet received.
     pub funding_pot: Balance,
-    /// What settled positions have paid in less what they were paid: the value of those not yet settled.
-    pub settlement_pot: Balance,
+    pub(crate) pad3: u64,
     /// What the pool has paid for this market, against [`RiskParameters::pool_budget`] a day.
     pub pool_spent: Bucket,
     /// Maintenance share at the start of the ramp.

@@ -234,6 +234,7 @@ fn owner_of(before: &Model, after: &Model, trader: usize) -> u64 {
 fn market_of(op: &Op) -> Option<usize> {
     match op {
         Op::Place { market, .. }
+        | Op::Amend { market, .. }
         | Op::Liquidate { market, .. }
         | Op::TakeOver { market, .. }
         | Op::Deleverage { market, .. } => Some(*market),

@@ -13,7 +13,8 @@ use quantdesk_engine::{
 impl Run {
     pub(super) fn trade(&mut self, trader: usize) -> Op {
         let market = self.random.index(3);
-        match self.random.below(10) {
+        match self.random.below(11) {
+            10 => self.change(trader, market),
             0 => self.cancel(trader, market),
             1 => {
                 let sides = self.random.pick(&[Sides::Both, Sides::Bids, Sides::Asks]);
@@ -26,6 +27,65 @@ impl Run {
                 Op::Place { trader: known.then_some(trader), market, order }
             }
         }
+    }
+
+    /// What becomes of resting orders besides.
+    fn change(&mut self, trader: usize, market: usize) -> Op {
+        let owners: Vec<usize> = self.pair.model.markets[market].orders().map(|order| order.trader).collect();
+        let trader = if owners.is_empty() || self.random.chance(10) { trader } else { self.random.pick(&owners) };
+        let count = self.random.below(6);
+        match self.random.below(8) {
+            0 => {
+                let named = (0..count).map(|_| self.named(trader, market)).collect();
+                Op::CancelOrders { trader, market, named }
+            }
+            1 => Op::CancelByClientId { trader, market, client_id: self.random.below(5) },
+            2 => {
+                let named = (0..count).map(|_| self.expiring(market, trader)).collect();
+                Op::DropExpired { market, named }
+            }
+            3 => Op::Heartbeat { trader, seconds: self.random.pick(&[0, 5, 5, 7, 20, 86_400]) },
+            4 => {
+                let silent = |account: &model::Trader| account.deadman.0 > 0;
+                let watched: Vec<usize> =
+                    self.pair.model.live().filter(|(_, account)| silent(account)).map(|(id, _)| id).collect();
+                let target = if watched.is_empty() { trader } else { self.random.pick(&watched) };
+                Op::EnforceDeadman { target, market, limit: self.random.pick(&[0, 1, 2, 255]) }
+            }
+            _ => self.amend(trader, market),
+        }
+    }
+
+    /// Mostly fewer lots at the same price, or another price nearby.
+    fn amend(&mut self, trader: usize, market: usize) -> Op {
+        let named = self.named(trader, market);
+        let (step, lots_max) = (self.venue.grounds[market].step, self.venue.grounds[market].lots);
+        let known = self.pair.model.markets[market].find(named.1);
+        let (price, lots) =
+            known.map_or((self.marks[market], 1), |order| (order.price as i64, order.lots.unsigned_abs() as u64));
+        let moved = price + self.random.range(-2, 2) * step;
+        let price = if self.random.chance(60) { price } else { moved };
+        let any = 1 + self.random.below(lots_max);
+        let lots = self.random.pick(&[lots, lots.saturating_sub(1), lots / 2, lots + 1, any, u64::MAX]);
+        Op::Amend { trader, market, named, price: price.clamp(0, u32::MAX.into()) as u32, lots }
+    }
+
+    fn named(&mut self, trader: usize, market: usize) -> (NodeIndex, u64) {
+        match self.cancel(trader, market) {
+            Op::Cancel { handle, sequence, .. } => (handle, sequence),
+            _ => unreachable!(),
+        }
+    }
+
+    /// Mostly an order that has an end, of anybody.
+    fn expiring(&mut self, market: usize, trader: usize) -> (NodeIndex, u64) {
+        let orders = self.pair.model.markets[market].orders().filter(|order| order.expires_at > 0);
+        let numbers: Vec<u64> = orders.map(|order| order.sequence).collect();
+        if numbers.is_empty() || self.random.chance(20) {
+            return self.named(trader, market);
+        }
+        let sequence = self.random.pick(&numbers);
+        (self.pair.handles.get(&(market, sequence)).copied().unwrap_or(NodeIndex::NIL), sequence)
     }
 
     /// Mostly a live order of the trader, sometimes another's or one that is gone.

@@ -24,6 +24,7 @@ impl Model {
                 entered: Vec::new(),
                 bankrupt: false,
                 absorbed: 0,
+                deadman: (0, 0),
             }));
             let id = model.traders.len() - 1;
             model.note(CashEventKind::TraderOpened, id, sub_account.into());

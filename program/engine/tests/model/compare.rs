@@ -115,6 +115,7 @@ fn account(model: &Model, view: &LedgerView<'_>, id: usize, trader: &Trader) -> 
     same("cash", i128::from(cell.cash.get().get()), trader.cash)?;
     same("bankrupt", cell.is_bankrupt(), trader.bankrupt)?;
     same("absorbed", i128::from(cell.absorbed.get()), trader.absorbed)?;
+    same("dead-man switch", (cell.deadman_seconds, cell.heartbeat_at.get()), trader.deadman)?;
     same("waits", !cell.withdrawal.is_nil(), model.waits(id))?;
     same("positions", usize::from(cell.positions), trader.positions.iter().flatten().count())?;
     let mut found = vec![None; model.markets.len()];

@@ -68,38 +68,41 @@ impl Market {
 
 impl Model {
     pub fn place(&mut self, trader: Option<usize>, market: usize, order: &NewOrder) -> Result<Outcome> {
-        self.attempt(|model| {
-            model.check_order(market, order)?;
-            let trader = trader.ok_or(EngineError::TraderNotFound)?;
-            let steps = match order.kind {
-                OrderKind::PostOnly => order.match_limit,
-                _ => {
-                    let (limit, most) = (order.price.get().into(), order.match_limit);
-                    model.drop_unbearable(trader, market, order.side, limit, most)
-                }
-            };
-            model.enter(trader, market)?;
-            let same_id = |other: &Order| other.client_id == order.client_id;
-            if order.client_id != 0 && model.markets[market].orders_of(trader).any(same_id) {
-                return Err(EngineError::ClientIdInUse);
-            }
-            model.narrow_bounds(trader, market);
-            let before = model.initial(trader);
-            let worst_before = model.worst_lots(trader, market);
-            let interest_before = model.open_interest(market);
+        self.attempt(|model| model.place_now(trader, market, order))
+    }
 
-            let outcome = model.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order })?;
-
-            model.check_limits(trader, market, worst_before, interest_before)?;
-            let after = model.initial(trader);
-            if !order.reduce_only && after.worst != Quality::Fresh {
-                return Err(EngineError::PriceNotValidForAction);
+    /// The same as a part of something else.
+    pub(super) fn place_now(&mut self, trader: Option<usize>, market: usize, order: &NewOrder) -> Result<Outcome> {
+        self.check_order(market, order)?;
+        let trader = trader.ok_or(EngineError::TraderNotFound)?;
+        let steps = match order.kind {
+            OrderKind::PostOnly => order.match_limit,
+            _ => {
+                let (limit, most) = (order.price.get().into(), order.match_limit);
+                self.drop_unbearable(trader, market, order.side, limit, most)
             }
-            // Reducing may not lead further below the margin, nor end without equity at the mark.
-            let no_debt = model.health(trader).equity >= 0;
-            let no_worse = order.reduce_only && after.excess() >= before.excess() && no_debt;
-            if after.excess() >= 0 || no_worse { Ok(outcome) } else { Err(EngineError::BelowInitialMargin) }
-        })
+        };
+        self.enter(trader, market)?;
+        let same_id = |other: &Order| other.client_id == order.client_id;
+        if order.client_id != 0 && self.markets[market].orders_of(trader).any(same_id) {
+            return Err(EngineError::ClientIdInUse);
+        }
+        self.narrow_bounds(trader, market);
+        let before = self.initial(trader);
+        let worst_before = self.worst_lots(trader, market);
+        let interest_before = self.open_interest(market);
+
+        let outcome = self.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order })?;
+
+        self.check_limits(trader, market, worst_before, interest_before)?;
+        let after = self.initial(trader);
+        if !order.reduce_only && after.worst != Quality::Fresh {
+            return Err(EngineError::PriceNotValidForAction);
+        }
+        // Reducing may not lead further below the margin, nor end without equity at the mark.
+        let no_debt = self.health(trader).equity >= 0;
+        let no_worse = order.reduce_only && after.excess() >= before.excess() && no_debt;
+        if after.excess() >= 0 || no_worse { Ok(outcome) } else { Err(EngineError::BelowInitialMargin) }
     }
 
     /// Neither cap is passed by an order that adds to what it caps.
@@ -415,7 +418,7 @@ impl Model {
     }
 
     /// Takes lots off a resting order; one without lots leaves the book.
-    fn shrink(&mut self, market: usize, order: &Order, lots: i128) {
+    pub(super) fn shrink(&mut self, market: usize, order: &Order, lots: i128) {
         let queue = self.markets[market].queue_mut(order.side);
         let place = rank(order.side, order.price, order.sequence);
         let left = queue.get_mut(&place).expect("a resting order");
@@ -432,7 +435,7 @@ impl Model {
         }
     }
 
-    fn log_order(&mut self, market: usize, kind: TradeEventKind, order: &Order, taker: u32) {
+    pub(super) fn log_order(&mut self, market: usize, kind: TradeEventKind, order: &Order, taker: u32) {
         let maker = self.trader(order.trader).cell;
         self.log(market, kind, order.side, |event| {
             (event.order, event.client_id) = (order.sequence, order.client_id);

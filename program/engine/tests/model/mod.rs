@@ -13,6 +13,7 @@ pub mod outflow;
 pub mod pair;
 pub mod pool;
 pub mod price;
+pub mod resting;
 pub mod risk;
 
 use quantdesk_engine::{
@@ -149,6 +150,8 @@ pub struct Trader {
     pub bankrupt: bool,
     /// Atoms of the pool in the account.
     pub absorbed: i128,
+    /// Seconds of its dead-man switch, and when it was last set.
+    pub deadman: (u32, i64),
 }
 
 /// A record of the trading trail.

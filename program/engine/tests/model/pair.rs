@@ -8,9 +8,9 @@ use super::{
 };
 use crate::support::{World, world::key};
 use quantdesk_engine::{
-    CellIndex, Lots, NodeIndex, QuoteAtoms, Result, Sequence, account,
+    CellIndex, Lots, NodeIndex, QuoteAtoms, Result, Sequence, Ticks, account,
     account::Withdrawal,
-    book::{Liquidated, NewOrder, Placed, Sides},
+    book::{Liquidated, NewOrder, OrderHandle, Placed, Sides},
     pool,
     risk::{listing::ListingParameters, margin, price::SourcePrice, scan, shortfall},
     state::{PoolStake, ledger::Policy},
@@ -39,6 +39,37 @@ pub enum Op {
         trader: usize,
         market: usize,
         sides: Sides,
+        limit: u8,
+    },
+    /// Orders by node and number.
+    CancelOrders {
+        trader: usize,
+        market: usize,
+        named: Vec<(NodeIndex, u64)>,
+    },
+    CancelByClientId {
+        trader: usize,
+        market: usize,
+        client_id: u64,
+    },
+    Amend {
+        trader: usize,
+        market: usize,
+        named: (NodeIndex, u64),
+        price: u32,
+        lots: u64,
+    },
+    DropExpired {
+        market: usize,
+        named: Vec<(NodeIndex, u64)>,
+    },
+    Heartbeat {
+        trader: usize,
+        seconds: u32,
+    },
+    EnforceDeadman {
+        target: usize,
+        market: usize,
         limit: u8,
     },
     Deposit {
@@ -136,6 +167,7 @@ pub enum Did {
     Opened(usize),
     Placed(Placed),
     Cancelled(u8),
+    Amended(Option<u64>),
     Queued,
     Closed(Closed),
     /// Whether a deleveraging is finished.
@@ -167,6 +199,7 @@ fn agree<T: PartialEq + Debug>(engine: Result<T>, model: Result<T>) -> std::resu
 fn check_excess(op: &Op, before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
     let actor = match op {
         Op::Place { trader, .. } => *trader,
+        Op::Amend { trader, .. } => Some(*trader),
         Op::TakeOver { by, .. } => *by,
         _ => None,
     };
@@ -215,6 +248,11 @@ impl Pair {
             }
             Op::Cancel { market, .. }
             | Op::CancelAll { market, .. }
+            | Op::CancelOrders { market, .. }
+            | Op::CancelByClientId { market, .. }
+            | Op::Amend { market, .. }
+            | Op::DropExpired { market, .. }
+            | Op::EnforceDeadman { market, .. }
             | Op::CancelForRisk { market, .. }
             | Op::Liquidate { market, .. }
             | Op::TakeOver { market, .. } => (Some(*market), 0),
@@ -262,6 +300,12 @@ impl Pair {
             | Op::Absorb { .. }
             | Op::Deleverage { .. } => self.run_ladder(op)?,
             Op::Place { trader, market, order } => self.place(*trader, *market, order)?,
+            Op::CancelOrders { .. }
+            | Op::CancelByClientId { .. }
+            | Op::Amend { .. }
+            | Op::DropExpired { .. }
+            | Op::Heartbeat { .. }
+            | Op::EnforceDeadman { .. } => self.run_resting(op)?,
             Op::Cancel { trader, market, handle, sequence } => {
                 let known = self.handles.get(&(*market, *sequence)) == Some(handle);
                 let engine = self.world.cancel(*market, self.cell(*trader), *handle, Sequence::new(*sequence));
@@ -293,6 +337,58 @@ impl Pair {
                 self.model.markets[*market].status = *status;
                 Did::Nothing
             }
+        })
+    }
+
+    /// The number, if an order with it was ever in that node.
+    fn known(&self, market: usize, named: (NodeIndex, u64)) -> Option<u64> {
+        (self.handles.get(&(market, named.1)) == Some(&named.0)).then_some(named.1)
+    }
+
+    fn run_resting(&mut self, op: &Op) -> std::result::Result<Did, String> {
+        let handle = |(node, number): &(NodeIndex, u64)| OrderHandle::new(*node, Sequence::new(*number));
+        Ok(match op {
+            Op::CancelOrders { trader, market, named } => {
+                let cell = self.cell(*trader);
+                let known: Vec<_> = named.iter().map(|named| self.known(*market, *named)).collect();
+                let handles = named.iter().map(handle);
+                let engine = self.world.trading(*market, |trading| trading.cancel_orders(cell, handles));
+                did(agree(engine, self.model.cancel_orders(*trader, *market, &known))?, Did::Cancelled)
+            }
+            Op::CancelByClientId { trader, market, client_id } => {
+                let cell = self.cell(*trader);
+                let engine = self.world.trading(*market, |trading| trading.cancel_by_client_id(cell, *client_id));
+                quiet(agree(engine, self.model.cancel_by_client_id(*trader, *market, *client_id))?)
+            }
+            Op::Amend { trader, market, named, price, lots } => {
+                let (cell, ticks, size) = (self.cell(*trader), Ticks::new(*price), Lots::new(*lots));
+                let known = self.known(*market, *named);
+                let engine =
+                    self.world.trading(*market, |trading| trading.amend_order(cell, handle(named), ticks, size));
+                if let Ok(Some((node, sequence))) = engine {
+                    self.handles.insert((*market, sequence.get()), node);
+                }
+                let engine = engine.map(|resting| resting.map(|(_, sequence)| sequence.get()));
+                did(agree(engine, self.model.amend(*trader, *market, known, *price, *lots))?, Did::Amended)
+            }
+            Op::DropExpired { market, named } => {
+                let known: Vec<_> = named.iter().map(|named| self.known(*market, *named)).collect();
+                let handles = named.iter().map(handle);
+                let engine = self.world.trading(*market, |trading| trading.drop_expired(handles));
+                did(agree(engine, self.model.drop_expired(*market, &known))?, Did::Cancelled)
+            }
+            Op::Heartbeat { trader, seconds } => {
+                let cell = self.cell(*trader);
+                let engine = self.world.ledger(|ledger, now| account::heartbeat(ledger, now, cell, *seconds));
+                self.model.heartbeat(*trader, *seconds);
+                quiet(agree(engine, Ok(()))?)
+            }
+            Op::EnforceDeadman { target, market, limit } => {
+                let cell = self.cell(*target);
+                let engine = self.world.trading(*market, |trading| trading.enforce_deadman(cell, *limit));
+                did(agree(engine, self.model.enforce_deadman(*target, *market, *limit))?, Did::Cancelled)
+            }
+            _ => unreachable!("{op:?} is not about resting orders"),
         })
     }
 

@@ -1,5 +1,7 @@
 //! Cranks: anybody may run them, and their input is a hint at most.
 
+pub mod drop_expired;
+pub mod enforce_deadman;
 pub mod settle_market;
 pub mod settle_market_position;
 pub mod sweep;

@@ -1,8 +1,13 @@
 //! Orders. Every one of these takes exactly `[signer, market (writable), ledger (writable)]`.
 
+pub mod amend_order;
 pub mod cancel_all;
+pub mod cancel_by_client_id;
 pub mod cancel_order;
+pub mod cancel_orders;
+pub mod handles;
 pub mod place_order;
+pub mod replace_quotes;
 
 use super::{Context, now, tradable_trader};
 use crate::{

@@ -2,6 +2,7 @@
 
 pub mod close_trader;
 pub mod deposit;
+pub mod heartbeat;
 pub mod open_trader;
 pub mod process_withdraw_queue;
 pub mod transfer_cash;
