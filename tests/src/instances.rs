@@ -8,8 +8,8 @@ use crate::{
 use quantdesk_client::{
     Address, Tag, address,
     engine::{
-        Lots, MarketIndex, Ppm, QuoteAtoms,
-        book::Sides,
+        Lots, MarketIndex, Ppm, QuoteAtoms, Side, Ticks, UnixSeconds,
+        book::{Quote, Replacement, Sides},
         risk::{
             life::MarginParameters,
             listing::{ListingParameters, TierParameters},
@@ -78,7 +78,8 @@ pub struct Instance {
 
 /// The chain that all instances are valid on.
 pub struct World {
-    /// Exchange with Alice and Bob, who hold positions, orders and stake.
+    /// Exchange with Alice and Bob, who hold positions, orders and stake. Bob's dead-man switch and newest order have run
+    /// out.
     pub scene: Scene,
     /// A trader without anything.
     pub carol: Party,
@@ -142,11 +143,14 @@ impl World {
         hold_and_stake(&mut scene);
         let admin = scene.desk.admin;
         let waiting = queued(&mut scene, admin);
+        scene.desk.chain.send(scene.desk.venue.heartbeat(&scene.bob.trader, 5)).unwrap();
         later(&mut scene);
         let (alice, bob) = (scene.alice, scene.bob);
         scene.trade(1_000);
         scene.accept(&alice, &bid(MARK - 10, 5).client_id(1).build());
         scene.accept(&bob, &ask(MARK + 10, 5).client_id(1).build());
+        let soon = UnixSeconds::new(scene.desk.chain.unix_seconds() + 1);
+        scene.accept(&bob, &ask(MARK + 20, 5).expires_at(soon).build());
         let admin_tokens = scene.desk.fund(&admin, 0).unwrap();
         let blank = blank_venue(&mut scene.desk, NEW_ID);
         let (blank_market, mint) = (scene.desk.name(b"market"), scene.desk.name(b"mint"));
@@ -248,6 +252,7 @@ impl World {
                 let (other, tokens) = &self.waiting;
                 (vec![Ledger, Tokens, Vault, Authority, TokenProgram], other.venue.process_withdraw_queue(*tokens))
             }
+            Tag::Heartbeat => (vec![Signer, Ledger], venue.heartbeat(&alice.trader, 60)),
             Tag::TransferCash => {
                 (vec![Signer, Ledger], venue.transfer_cash(&alice.trader, &self.second.trader, QuoteAtoms::new(3)))
             }
@@ -264,6 +269,22 @@ impl World {
                 scene.desk.venue.cancel_order(&alice.trader, &market, node, sequence)
             }
             Tag::CancelAll => scene.desk.venue.cancel_all(&alice.trader, &market, Sides::Both, 9),
+            Tag::CancelOrders => {
+                let handle = read::handles(&scene.desk, &alice.trader, 0)[0];
+                scene.desk.venue.cancel_orders(&alice.trader, &market, &[handle; 2])
+            }
+            Tag::ReplaceQuotes => {
+                let quotes = [Quote::new(Side::Ask, Ticks::new(MARK + 7), Lots::new(5))];
+                let (expires_at, sides) = (UnixSeconds::ZERO, Some(Sides::Asks));
+                let wanted = Replacement { sequence: 5, sides, expires_at, quotes: &quotes };
+                scene.desk.venue.replace_quotes(&alice.trader, &market, &wanted, UnixSeconds::ZERO)
+            }
+            Tag::CancelByClientId => scene.desk.venue.cancel_by_client_id(&alice.trader, &market, 1),
+            Tag::AmendOrder => {
+                let handle = read::handles(&scene.desk, &alice.trader, 0)[0];
+                let (price, lots) = (Ticks::new(MARK - 10), Lots::new(3));
+                scene.desk.venue.amend_order(&alice.trader, &market, handle, price, lots)
+            }
             _ => unreachable!(),
         };
         (vec![Role::Signer, Role::Market, Role::Ledger], instruction)
@@ -281,9 +302,20 @@ impl World {
             Tag::SettleMarket => (vec![Market, Ledger], venue.settle_market(&desk.markets[LATE].address)),
             Tag::SettleMarketPosition => (
                 vec![Market, Ledger],
-                venue.settle_market_position(&desk.markets[HELD].address, target(&self.scene.bob)),
+                venue.settle_market_position(
+                    &desk.markets[HELD].address,
+                    target(&self.scene.bob),
+                    target(&self.scene.alice),
+                ),
             ),
             Tag::Sweep => (vec![Ledger], venue.sweep(9)),
+            Tag::EnforceDeadman => {
+                (vec![Market, Ledger], venue.enforce_deadman(&self.scene.market(), target(&self.scene.bob), 9))
+            }
+            Tag::DropExpired => {
+                let handle = read::handles(desk, &self.scene.bob.trader, 0)[0];
+                (vec![Market, Ledger], venue.drop_expired(&self.scene.market(), &[handle]))
+            }
             _ => unreachable!(),
         }
     }

@@ -306,6 +306,7 @@ const fn moves_cash(tag: Tag) -> bool {
             | Tag::Deposit
             | Tag::Withdraw
             | Tag::TransferCash
+            | Tag::Heartbeat
             | Tag::StakePool
             | Tag::RequestUnstake
             | Tag::Unstake

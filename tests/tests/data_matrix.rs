@@ -56,9 +56,17 @@ const fn length(tag: Tag) -> usize {
     match tag {
         Tag::CloseMarket | Tag::ProcessWithdrawQueue | Tag::SettleMarket => 8,
         Tag::GrowLedger | Tag::CollectFees | Tag::SetMarketStatus | Tag::OpenTrader | Tag::CloseTrader => 16,
-        Tag::CancelAll | Tag::UpdatePrice | Tag::SettleMarketPosition | Tag::Sweep | Tag::Unstake => 16,
+        Tag::Heartbeat => 16,
+        Tag::CancelByClientId | Tag::EnforceDeadman => 24,
+        Tag::AmendOrder => 40,
+        // With the instance's one quote.
+        Tag::ReplaceQuotes => 56,
+        // With the instance's handles, two and one.
+        Tag::CancelOrders => 48,
+        Tag::DropExpired => 32,
+        Tag::CancelAll | Tag::UpdatePrice | Tag::Sweep | Tag::Unstake => 16,
         Tag::Deposit | Tag::Withdraw | Tag::CancelOrder | Tag::StakePool | Tag::RequestUnstake | Tag::FundPool => 24,
-        Tag::CancelForRisk | Tag::Liquidate | Tag::AbsorbShortfall | Tag::Deleverage => 24,
+        Tag::SettleMarketPosition | Tag::CancelForRisk | Tag::Liquidate | Tag::AbsorbShortfall | Tag::Deleverage => 24,
         Tag::TransferCash | Tag::TakeOver => 32,
         Tag::CreateExchange => 48,
         Tag::PlaceOrder => 56,
@@ -75,6 +83,12 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::StakePool | Tag::RequestUnstake | Tag::Unstake | Tag::FundPool => (12..16).collect(),
         Tag::SetMarketStatus => (11..16).collect(),
         Tag::Sweep => (10..16).collect(),
+        Tag::CancelByClientId => (12..16).collect(),
+        Tag::AmendOrder => (36..40).collect(),
+        Tag::ReplaceQuotes => (22..24).chain(53..56).collect(),
+        Tag::CancelOrders => (13..16).chain(20..24).chain(36..40).collect(),
+        Tag::EnforceDeadman => (17..24).collect(),
+        Tag::DropExpired => (9..16).chain(20..24).collect(),
         Tag::TransferCash | Tag::TakeOver => (20..24).collect(),
         Tag::CancelForRisk => (17..24).collect(),
         Tag::Liquidate => (21..24).collect(),
@@ -88,7 +102,7 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::OpenTrader | Tag::UpdatePrice => (10..16).collect(),
         Tag::PlaceOrder => (53..56).collect(),
         Tag::CancelAll => (14..16).collect(),
-        Tag::CollectFees | Tag::CancelOrder => Vec::new(),
+        Tag::CollectFees | Tag::CancelOrder | Tag::Heartbeat => Vec::new(),
         Tag::ListMarket => {
             let tier = |number: usize| 8 + offset_of!(ListingParameters, tiers) + number * 16;
             let source = |number: usize| 8 + offset_of!(ListingParameters, sources) + number * 104;
@@ -113,6 +127,11 @@ const fn names_a_trader(tag: Tag) -> bool {
             | Tag::PlaceOrder
             | Tag::CancelOrder
             | Tag::CancelAll
+            | Tag::CancelOrders
+            | Tag::CancelByClientId
+            | Tag::AmendOrder
+            | Tag::ReplaceQuotes
+            | Tag::Heartbeat
             | Tag::Liquidate
             | Tag::TakeOver
             | Tag::StakePool
@@ -122,12 +141,19 @@ const fn names_a_trader(tag: Tag) -> bool {
     )
 }
 
-/// Where the instruction names another account, by cell and incarnation.
-const fn target_of(tag: Tag) -> Option<usize> {
+/// Where the incarnation of the trader in the head stands.
+const fn generation_of(tag: Tag) -> usize {
+    if matches!(tag, Tag::ReplaceQuotes) { 16 } else { 8 }
+}
+
+/// Where the instruction names other accounts, by cell and incarnation.
+const fn targets_of(tag: Tag) -> &'static [usize] {
     match tag {
-        Tag::SettleMarketPosition | Tag::CancelForRisk | Tag::AbsorbShortfall | Tag::Deleverage => Some(8),
-        Tag::TransferCash | Tag::Liquidate | Tag::TakeOver => Some(12),
-        _ => None,
+        Tag::SettleMarketPosition => &[8, 16],
+        Tag::CancelForRisk | Tag::AbsorbShortfall | Tag::Deleverage => &[8],
+        Tag::EnforceDeadman => &[8],
+        Tag::TransferCash | Tag::Liquidate | Tag::TakeOver => &[12],
+        _ => &[],
     }
 }
 
@@ -200,14 +226,15 @@ fn no_traders(world: &World) -> [u32; 5] {
 #[test]
 fn targets_are_live_incarnations() {
     let mut sender = Sender::new();
-    for instance in sender.world.instances() {
-        let Some(place) = target_of(instance.tag) else { continue };
+    let instances = sender.world.instances();
+    let named = instances.iter().flat_map(|it| targets_of(it.tag).iter().map(move |place| (it, *place)));
+    for (instance, place) in named {
         for cell in no_traders(&sender.world) {
-            sender.refuses_bytes(&instance, place, &cell.to_le_bytes(), EngineError::TraderNotFound);
+            sender.refuses_bytes(instance, place, &cell.to_le_bytes(), EngineError::TraderNotFound);
         }
         let right = u32::from_le_bytes(instance.instruction.data[place + 4..place + 8].try_into().unwrap());
         for wrong in [0, right - 1, right + 1, u32::MAX] {
-            sender.refuses_bytes(&instance, place + 4, &wrong.to_le_bytes(), EngineError::TraderNotFound);
+            sender.refuses_bytes(instance, place + 4, &wrong.to_le_bytes(), EngineError::TraderNotFound);
         }
     }
     sender.report();
@@ -230,9 +257,10 @@ fn padding_is_zero() {
 fn generations_are_the_cells() {
     let mut sender = Sender::new();
     for instance in sender.world.instances().iter().filter(|instance| names_a_trader(instance.tag)) {
-        let right = u32::from_le_bytes(instance.instruction.data[8..12].try_into().unwrap());
+        let at = generation_of(instance.tag);
+        let right = u32::from_le_bytes(instance.instruction.data[at..at + 4].try_into().unwrap());
         for wrong in [0, right + 1, right + 1_000, u32::MAX].into_iter().chain(right.checked_sub(1)) {
-            sender.refuses_bytes(instance, 8, &wrong.to_le_bytes(), EngineError::TraderNotFound);
+            sender.refuses_bytes(instance, at, &wrong.to_le_bytes(), EngineError::TraderNotFound);
         }
     }
     sender.report();
@@ -247,7 +275,8 @@ fn cells_of_other_owners() {
         let victim = if instance.instruction.accounts[0].pubkey == bob.authority { alice } else { bob };
         let mut instruction = instance.instruction.clone();
         instruction.data[4..8].copy_from_slice(&victim.cell.get().to_le_bytes());
-        instruction.data[8..12].copy_from_slice(&victim.generation.get().to_le_bytes());
+        let at = generation_of(instance.tag);
+        instruction.data[at..at + 4].copy_from_slice(&victim.generation.get().to_le_bytes());
         sender.refuses(instruction, Refusal::NotAuthorized);
     }
     assert_ne!(bob.cell, CellIndex::NIL);
@@ -313,6 +342,33 @@ fn fields() -> Vec<Field> {
         field(Tag::CancelOrder, 16, 8, [vec![0, 1], large.to_vec()].concat(), EngineError::OrderNotFound),
         field(Tag::CancelAll, 12, 1, after(2), Refusal::FieldInvalid),
         field(Tag::CancelAll, 13, 1, [0], Refusal::FieldInvalid),
+        // More or fewer than there are.
+        field(Tag::CancelOrders, 12, 1, [vec![0, 1], after(2)].concat(), Refusal::DataLength),
+        field(Tag::DropExpired, 8, 1, [vec![0], after(1)].concat(), Refusal::DataLength),
+        field(Tag::DropExpired, 16, 4, [14, 15, 16, 1 << 31, (1 << 32) - 1], EngineError::NothingToClose),
+        field(Tag::DropExpired, 24, 8, [vec![0, 1], large.to_vec()].concat(), EngineError::NothingToClose),
+        field(Tag::CancelByClientId, 16, 8, [vec![0, 2], large.to_vec()].concat(), EngineError::OrderNotFound),
+        field(Tag::ReplaceQuotes, 20, 1, after(3), Refusal::FieldInvalid),
+        field(Tag::ReplaceQuotes, 21, 1, [vec![0], (2..=16).collect()].concat(), Refusal::DataLength),
+        field(Tag::ReplaceQuotes, 21, 1, after(16), Refusal::FieldInvalid),
+        field(Tag::ReplaceQuotes, 24, 8, past, EngineError::OrderExpired),
+        field(Tag::ReplaceQuotes, 32, 8, past, Refusal::InstructionExpired),
+        field(Tag::ReplaceQuotes, 40, 8, [0, 10_000_000_001], EngineError::OrderLotsOutOfRange),
+        field(Tag::ReplaceQuotes, 48, 4, [0, 4_000_001, 1 << 31, (1 << 32) - 1], EngineError::OrderPriceOutOfRange),
+        field(Tag::ReplaceQuotes, 52, 1, after(1), Refusal::FieldInvalid),
+        field(Tag::AmendOrder, 12, 4, [2, 15, 16, 1 << 31, (1 << 32) - 1], EngineError::OrderNotFound),
+        field(Tag::AmendOrder, 16, 8, [vec![0, 1], large.to_vec()].concat(), EngineError::OrderNotFound),
+        field(
+            Tag::AmendOrder,
+            24,
+            8,
+            [vec![0, 10_000_000_001], large[1..].to_vec()].concat(),
+            EngineError::OrderLotsOutOfRange,
+        ),
+        field(Tag::AmendOrder, 32, 4, [0, 4_000_001, 1 << 31, (1 << 32) - 1], EngineError::OrderPriceOutOfRange),
+        field(Tag::AmendOrder, 32, 4, [230_000, 4_000_000], EngineError::OrderOutsideBand),
+        field(Tag::Heartbeat, 12, 4, [1, 4, 86_401, 1 << 31, (1 << 32) - 1], Refusal::FieldInvalid),
+        field(Tag::EnforceDeadman, 16, 1, [0], Refusal::FieldInvalid),
         field(Tag::UpdatePrice, 8, 2, [1, 2, 3], Refusal::WrongAddress),
         field(Tag::UpdatePrice, 8, 2, [4, 31, 32, 255, 65_535], EngineError::MarketNotFound),
     ]

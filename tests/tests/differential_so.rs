@@ -9,7 +9,7 @@ use quantdesk_client::{
     engine::{
         self, CellIndex, EngineError, Generation, Lots, MarketIndex, NodeIndex, Now, Ppm, QuoteAtoms, Sequence, Side,
         Ticks, UnixSeconds,
-        book::{NewOrder, OrderKind, SelfTrade, Sides, Trading},
+        book::{NewOrder, OrderHandle, OrderKind, SelfTrade, Sides, Trading},
         outflow, pool,
         risk::{
             life,
@@ -152,6 +152,12 @@ enum Operation {
     TakeOver { keeper: Trader, market: usize, target: Target, lots: u64 },
     Absorb { market: usize, target: Target },
     Deleverage { market: usize, target: Target, steps: u16 },
+    CancelOrders { trader: Trader, market: usize, orders: Vec<(NodeIndex, Sequence)> },
+    CancelByClientId { trader: Trader, market: usize, client_id: u64 },
+    Amend { trader: Trader, market: usize, order: (NodeIndex, Sequence), price: u32, lots: u64 },
+    DropExpired { market: usize, orders: Vec<(NodeIndex, Sequence)> },
+    Heartbeat { trader: Trader, seconds: u32 },
+    EnforceDeadman { market: usize, target: Target, limit: u8 },
     Collect { target: Address, atoms: u64 },
     Grow { cells: u32 },
     List { market: Address, parameters: Box<ListingParameters> },
@@ -178,6 +184,12 @@ impl Operation {
             Self::TakeOver { .. } => "TakeOver",
             Self::Absorb { .. } => "AbsorbShortfall",
             Self::Deleverage { .. } => "Deleverage",
+            Self::CancelOrders { .. } => "CancelOrders",
+            Self::CancelByClientId { .. } => "CancelByClientId",
+            Self::Amend { .. } => "AmendOrder",
+            Self::DropExpired { .. } => "DropExpired",
+            Self::Heartbeat { .. } => "Heartbeat",
+            Self::EnforceDeadman { .. } => "EnforceDeadman",
             Self::Collect { .. } => "CollectFees",
             Self::Grow { .. } => "GrowLedger",
             Self::List { .. } => "ListMarket",
@@ -212,7 +224,31 @@ impl Operation {
             Self::Collect { target, atoms } => venue.collect_fees(desk.admin, *target, QuoteAtoms::new(*atoms)),
             Self::Grow { cells } => venue.grow_ledger(desk.admin, *cells),
             Self::List { market, parameters } => venue.list_market(desk.admin, *market, parameters),
+            Self::CancelOrders { .. }
+            | Self::CancelByClientId { .. }
+            | Self::Amend { .. }
+            | Self::DropExpired { .. }
+            | Self::Heartbeat { .. }
+            | Self::EnforceDeadman { .. } => self.change(desk),
             _ => self.step_of_the_ladder(desk),
+        }
+    }
+
+    fn change(&self, desk: &Desk) -> Instruction {
+        let venue = &desk.venue;
+        let address = |market: usize| desk.markets[market].address;
+        match self {
+            Self::CancelOrders { trader, market, orders } => venue.cancel_orders(trader, &address(*market), orders),
+            Self::CancelByClientId { trader, market, client_id } => {
+                venue.cancel_by_client_id(trader, &address(*market), *client_id)
+            }
+            Self::Amend { trader, market, order, price, lots } => {
+                venue.amend_order(trader, &address(*market), *order, Ticks::new(*price), Lots::new(*lots))
+            }
+            Self::DropExpired { market, orders } => venue.drop_expired(&address(*market), orders),
+            Self::Heartbeat { trader, seconds } => venue.heartbeat(trader, *seconds),
+            Self::EnforceDeadman { market, target, limit } => venue.enforce_deadman(&address(*market), *target, *limit),
+            _ => panic!("{self:?} is none"),
         }
     }
 
@@ -291,6 +327,17 @@ impl Operation {
             Self::List { market, parameters } => list(native, now, market, parameters)?,
             Self::Price { market } => update_price(native, now, desk, *market)?,
             Self::Place { .. } | Self::Cancel { .. } | Self::CancelAll { .. } => self.trade(native, now)?,
+            Self::CancelOrders { .. } | Self::CancelByClientId { .. } | Self::Amend { .. } => {
+                self.trade(native, now)?
+            }
+            Self::Heartbeat { trader, seconds } => {
+                let mut ledger = native.ledger()?;
+                let cell = find(&ledger.view(), trader, true)?;
+                engine::account::heartbeat(&mut ledger, now, cell, *seconds)?;
+            }
+            Self::DropExpired { market, .. } | Self::EnforceDeadman { market, .. } => {
+                self.clear(native, now, *market)?;
+            }
             _ => self.wind_up(native, now)?,
         }
         Ok(())
@@ -333,10 +380,28 @@ impl Operation {
         Ok(())
     }
 
+    fn clear(&self, native: &mut Native, now: Now, market: usize) -> Outcome {
+        let market = Market::load(bytemuck::cast_slice_mut(&mut native.markets[market]))?;
+        let ledger = Ledger::load(bytemuck::cast_slice_mut(&mut native.ledger))?;
+        let mut trading = Trading { market, ledger, now };
+        match self {
+            Self::DropExpired { orders, .. } => trading.drop_expired(handles(orders))?,
+            Self::EnforceDeadman { target, limit, .. } => {
+                let target = scan::live(&trading.ledger, target.trader, target.generation)?;
+                trading.enforce_deadman(target, *limit)?
+            }
+            _ => panic!("{self:?} clears nothing"),
+        };
+        Ok(())
+    }
+
     fn trade(&self, native: &mut Native, now: Now) -> Outcome {
         let (Self::Place { trader, market, .. }
         | Self::Cancel { trader, market, .. }
-        | Self::CancelAll { trader, market, .. }) = self
+        | Self::CancelAll { trader, market, .. }
+        | Self::CancelOrders { trader, market, .. }
+        | Self::CancelByClientId { trader, market, .. }
+        | Self::Amend { trader, market, .. }) = self
         else {
             panic!("{self:?} is no order");
         };
@@ -351,9 +416,19 @@ impl Operation {
             Self::Place { order, .. } => Ok(trading.place_order(cell, order).map(|_| ())?),
             Self::Cancel { node, sequence, .. } => Ok(trading.cancel_order(cell, *node, *sequence)?),
             Self::CancelAll { sides, limit, .. } => Ok(trading.cancel_all(cell, *sides, *limit).map(|_| ())?),
+            Self::CancelOrders { orders, .. } => Ok(trading.cancel_orders(cell, handles(orders)).map(|_| ())?),
+            Self::CancelByClientId { client_id, .. } => Ok(trading.cancel_by_client_id(cell, *client_id)?),
+            Self::Amend { order, price, lots, .. } => {
+                let order = OrderHandle::new(order.0, order.1);
+                Ok(trading.amend_order(cell, order, Ticks::new(*price), Lots::new(*lots)).map(|_| ())?)
+            }
             _ => panic!("{self:?} is no order"),
         }
     }
+}
+
+fn handles(orders: &[(NodeIndex, Sequence)]) -> impl Iterator<Item = OrderHandle> {
+    orders.iter().map(|(node, sequence)| OrderHandle::new(*node, *sequence))
 }
 
 fn grow(native: &mut Native, now: Now, cells: u32) -> Outcome {
@@ -551,7 +626,38 @@ impl Run {
                 sides: *[Sides::Both, Sides::Bids, Sides::Asks].choose(&mut self.random).unwrap(),
                 limit: self.random.random_range(1..5),
             },
+            560..620 => self.change(market),
             _ => self.place(trader, market),
+        }
+    }
+
+    /// Orders are amended, cancelled many at a time or by what is known of them, and cleared by others.
+    fn change(&mut self, market: usize) -> Operation {
+        let count = self.random.random_range(1..5);
+        let named: Vec<_> = (0..count)
+            .map(|_| {
+                let any = self.trader();
+                let Operation::Cancel { trader, node, sequence, .. } = self.cancel(any, market) else { panic!() };
+                (trader, (node, sequence))
+            })
+            .collect();
+        let (trader, order) = named[0];
+        let orders = named.iter().map(|it| it.1).collect();
+        let target = Target { trader: trader.cell, generation: trader.generation };
+        let view = self.desk.market_view(market).unwrap();
+        let node = view.node(order.0);
+        let (price, lots, client_id) =
+            node.map_or((1, 1, 1), |node| (node.price.get(), node.lots.get(), node.client_id));
+        let random = &mut self.random;
+        match random.random_range(0..10) {
+            0 => Operation::CancelOrders { trader, market, orders },
+            1 => Operation::CancelByClientId { trader, market, client_id },
+            2 => Operation::DropExpired { market, orders },
+            3 => Operation::Heartbeat { trader, seconds: *[0, 5, 5, 60].choose(random).unwrap() },
+            4 => Operation::EnforceDeadman { market, target, limit: random.random_range(1..4) },
+            5..8 => Operation::Amend { trader, market, order, price, lots: random.random_range(0..=lots) },
+            8 => Operation::Amend { trader, market, order, price: price.saturating_sub(7), lots },
+            _ => Operation::Amend { trader, market, order, price: price.saturating_add(7), lots: lots / 2 + 9 },
         }
     }
 
@@ -805,6 +911,10 @@ fn assert_varied(run: &Run) {
         "UpdatePrice",
         "FundPool",
         "SetMarketStatus",
+        "CancelByClientId",
+        "AmendOrder",
+        "DropExpired",
+        "EnforceDeadman",
         "CancelForRisk",
         "Liquidate",
         "TakeOver",

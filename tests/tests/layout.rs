@@ -7,6 +7,7 @@ use quantdesk_client::{
     Refusal, Tag, address,
     engine::{
         CellIndex, EngineError, NodeIndex, QuoteAtoms, Side,
+        book::{OrderHandle, Quote},
         outflow::Bucket,
         risk::{
             life::MarginParameters,
@@ -24,18 +25,25 @@ use quantdesk_client::{
 };
 use quantdesk_program::{
     instruction::{
-        crank::{sweep::Sweep, update_price::UpdatePrice},
+        crank::{drop_expired::DropExpired, enforce_deadman::EnforceDeadman, sweep::Sweep, update_price::UpdatePrice},
         exchange::{
             collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
             set_market_status::SetMarketStatus,
         },
-        order::{cancel_all::CancelAll, cancel_order::CancelOrder, place_order::PlaceOrder},
+        order::{
+            amend_order::AmendOrder, cancel_all::CancelAll, cancel_by_client_id::CancelByClientId,
+            cancel_order::CancelOrder, cancel_orders::CancelOrders, place_order::PlaceOrder,
+            replace_quotes::ReplaceQuotes,
+        },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
         risk::{
             self, Target, absorb_shortfall::AbsorbShortfall, cancel_for_risk::CancelForRisk, liquidate::Liquidate,
             take_over::TakeOver,
         },
-        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader, transfer_cash::TransferCash},
+        trader::{
+            MoveCash, close_trader::CloseTrader, heartbeat::Heartbeat, open_trader::OpenTrader,
+            transfer_cash::TransferCash,
+        },
     },
     tag::Head,
 };
@@ -76,7 +84,7 @@ layout! {
         maintenance 116 confidence_max 120 divergence_max 124 fresh_seconds 128 dead_seconds 132 index_price 136
         mark 140 publish_time 152 updated_at 160 updated_slot 168 source_times 176 funding_index 208 symbol 360 risk 376
         stable 448 low 452 high 456 margin_scale 460 maintenance_now 464 basis 472 mark_at 480 stable_at 488
-        funding_remainder 496 funding_pot 504 settlement_pot 512 pool_spent 520 ramp_from 536 ramp_start 544
+        funding_remainder 496 funding_pot 504 pool_spent 520 ramp_from 536 ramp_start 544
         ramp_end 552 status_at 560
     }
     RiskParameters: 72, align 8 {
@@ -88,6 +96,7 @@ layout! {
     Cell: 128, align 8 {}
     TraderCell: 128, align 8 {
         sub_account 2 generation 4 owner 8 delegate 40 cash 72 first_position 80 positions 84 absorbed 88 withdrawal 96
+        deadman_seconds 100 heartbeat_at 104
     }
     WithdrawalCell: 128, align 8 { trader 4 next 8 target 16 atoms 48 requested_at 56 }
     PositionCell: 128, align 8 {
@@ -138,6 +147,17 @@ layout! {
     }
     CancelOrder: 16, align 8 { generation 0 node 4 sequence 8 }
     CancelAll: 8, align 4 { generation 0 sides 4 limit 5 }
+    CancelOrders: 8, align 4 { generation 0 count 4 }
+    ReplaceQuotes: 32, align 8 {
+        sequence 0 generation 8 sides 12 count 13 expires_at 16 valid_until 24
+    }
+    Quote: 16, align 8 { lots 0 price 8 }
+    CancelByClientId: 16, align 8 { generation 0 client_id 8 }
+    AmendOrder: 32, align 8 { generation 0 node 4 sequence 8 lots 16 price 24 }
+    OrderHandle: 16, align 8 { node 0 sequence 8 }
+    Heartbeat: 8, align 4 { generation 0 seconds 4 }
+    EnforceDeadman: 16, align 4 { target 0 limit 8 }
+    DropExpired: 8, align 1 { count 0 }
     UpdatePrice: 8, align 2 { market 0 }
     SetMarketStatus: 8, align 2 { market 0 status 2 }
     MarginParameters: 112, align 8 { market 0 tiers_len 2 maintenance 4 ramp_seconds 8 tiers 16 }
@@ -169,13 +189,20 @@ fn tags_are_unique_and_in_their_blocks() {
         ("Withdraw", 23),
         ("ProcessWithdrawQueue", 24),
         ("TransferCash", 25),
+        ("Heartbeat", 26),
         ("PlaceOrder", 40),
         ("CancelOrder", 41),
         ("CancelAll", 42),
+        ("CancelOrders", 43),
+        ("CancelByClientId", 44),
+        ("AmendOrder", 45),
+        ("ReplaceQuotes", 46),
         ("UpdatePrice", 60),
         ("SettleMarket", 61),
         ("SettleMarketPosition", 62),
         ("Sweep", 63),
+        ("EnforceDeadman", 64),
+        ("DropExpired", 65),
         ("CancelForRisk", 80),
         ("Liquidate", 81),
         ("TakeOver", 82),
@@ -222,7 +249,7 @@ const REFUSALS: [(&str, u32); 28] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 67] = [
+const ENGINE_ERRORS: [(&str, u32); 68] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -242,6 +269,7 @@ const ENGINE_ERRORS: [(&str, u32); 67] = [
     ("OutflowLimited", 409),
     ("AccountBankrupt", 410),
     ("TransferInvalid", 411),
+    ("HeartbeatAlive", 412),
     ("OrderPriceOutOfRange", 500),
     ("OrderLotsOutOfRange", 501),
     ("OrderOutsideBand", 502),

@@ -4,12 +4,13 @@
 use quantdesk_client::{
     Address, Refusal,
     engine::{
-        EngineError, Generation, MarketIndex, Ppm, QuoteAtoms, Ticks,
+        EngineError, Generation, MarketIndex, Ppm, QuoteAtoms, Side, Ticks,
         book::Sides,
         risk::{
             funding,
             life::{
-                ABANDONED_SECONDS, GRACE_SECONDS, MarginParameters, NOTICE_SECONDS, RAMP_SECONDS_MAX, RAMP_SECONDS_MIN,
+                self, ABANDONED_SECONDS, GRACE_SECONDS, MarginParameters, NOTICE_SECONDS, Pair, RAMP_SECONDS_MAX,
+                RAMP_SECONDS_MIN,
             },
             listing::TierParameters,
         },
@@ -19,6 +20,7 @@ use quantdesk_client::{
 };
 use quantdesk_sim::chain::PROGRAM;
 use quantdesk_tests::{
+    failing::{self, Native},
     read, refuses,
     scene::{self, LEDGER, MARK, PICO, PRICE, Party, Scene, ask, bid, edit_account},
     snapshot::{Frame, Snapshot},
@@ -39,9 +41,13 @@ fn settle(scene: &Scene) -> Instruction {
     scene.desk.venue.settle_market(&scene.market())
 }
 
-fn settle_position(scene: &Scene, trader: &Trader) -> Instruction {
-    let target = Target { trader: trader.cell, generation: trader.generation };
-    scene.desk.venue.settle_market_position(&scene.market(), target)
+fn target(trader: &Trader) -> Target {
+    Target { trader: trader.cell, generation: trader.generation }
+}
+
+/// Closes the first, who is long, against the second.
+fn settle_pair(scene: &Scene, long: &Party, short: &Party) -> Instruction {
+    scene.desk.venue.settle_market_position(&scene.market(), target(&long.trader), target(&short.trader))
 }
 
 fn close(scene: &Scene) -> Instruction {
@@ -93,10 +99,8 @@ fn settled() -> Scene {
 /// The same with nothing left in it.
 fn emptied() -> Scene {
     let mut scene = settled();
-    for party in [scene.alice, scene.bob] {
-        let instruction = settle_position(&scene, &party.trader);
-        send(&mut scene, instruction);
-    }
+    let instruction = settle_pair(&scene, &scene.bob, &scene.alice);
+    send(&mut scene, instruction);
     scene
 }
 
@@ -140,22 +144,30 @@ fn the_whole_life_of_a_market() {
 
     nothing_trades(&mut scene);
     let expected = [alice, bob].map(|party| value(&scene, &party));
-    let instruction = settle_position(&scene, &bob.trader);
+    let instruction = settle_pair(&scene, &bob, &alice);
     scene.desk.chain.set_unix_seconds(announced + NOTICE + GRACE - 1);
-    refuses(&mut scene.desk.chain, instruction, EngineError::NoticeNotOver);
+    refuses(&mut scene.desk.chain, instruction.clone(), EngineError::NoticeNotOver);
     scene.desk.chain.set_unix_seconds(announced + NOTICE + GRACE);
     refuses_closing(&mut scene);
+    let since = failing::written(&scene);
+    let before = Snapshot::of(&scene.desk.chain);
+    let mut native = Native::of(&scene.desk, 0);
+    let pair = Pair { long: bob.trader.cell, short: alice.trader.cell };
+    native.trading(|it| life::settle_positions(&mut it.ledger, it.now, it.market.header, pair)).unwrap();
+    send(&mut scene, instruction.clone());
+    native.assert_same(&scene.desk);
+    before.only(&scene.desk.chain, &failing::trading_frame(&scene, &[alice, bob], since));
     for (party, expected) in [alice, bob].into_iter().zip(expected) {
-        let lots = read::lots(&scene.desk, &party.trader, 0);
-        let instruction = settle_position(&scene, &party.trader);
-        refuses_closing(&mut scene);
-        send(&mut scene, instruction.clone());
         assert_eq!((read::cash(&scene.desk, &party.trader), read::lots(&scene.desk, &party.trader, 0)), (expected, 0));
-        let event = last_event(&scene);
-        assert_eq!((event.kind(), event.amount, event.balance), (Some(CashEventKind::PositionSettled), lots, expected));
-        assert_eq!((event.trader, event.generation), (party.trader.cell, party.trader.generation));
-        refuses(&mut scene.desk.chain, instruction, EngineError::NothingToClose);
     }
+    let events = failing::cash_events_since(&scene, since.1);
+    assert_eq!(events.len(), 2);
+    for (event, (party, lots)) in events.iter().zip([(bob, 1_000), (alice, -1_000)]) {
+        let cash = read::cash(&scene.desk, &party.trader);
+        assert_eq!((event.kind(), event.amount, event.balance), (Some(CashEventKind::PositionSettled), lots, cash));
+        assert_eq!((event.trader, event.generation), (party.trader.cell, party.trader.generation));
+    }
+    refuses(&mut scene.desk.chain, instruction, EngineError::NothingToClose);
     // Alice's bid is still there.
     refuses_closing(&mut scene);
     let instruction = scene.desk.venue.cancel_all(&alice.trader, &scene.market(), Sides::Both, 9);
@@ -216,7 +228,7 @@ fn closes(scene: &mut Scene) {
     assert!(before.lamports(&market) > 0);
     let row = read::row(&scene.desk, 0);
     assert_eq!(row.status(), Some(MarketStatus::Closed));
-    assert!(row.funding_pot.is_zero() && row.settlement_pot.is_zero());
+    assert!(row.funding_pot.is_zero());
     let gained = read::header(&scene.desk).pool.get().get() - pool.get().get();
     assert_eq!(gained, residue.get().get());
     let event = last_event(scene);
@@ -320,10 +332,10 @@ fn a_dead_oracle_strands_nobody() {
     // The price is good for ever, so nothing waits for an oracle again.
     send(&mut scene, withdrawal);
     scene.desk.chain.set_unix_seconds(last + dead + 1 + GRACE + 100_000_000);
-    for party in [alice, bob] {
-        let expected = value(&scene, &party);
-        let instruction = settle_position(&scene, &party.trader);
-        send(&mut scene, instruction);
+    let expected = [alice, bob].map(|party| value(&scene, &party));
+    let instruction = settle_pair(&scene, &bob, &alice);
+    send(&mut scene, instruction);
+    for (party, expected) in [alice, bob].into_iter().zip(expected) {
         assert_eq!(read::cash(&scene.desk, &party.trader), expected);
         let instruction = scene.withdraw(&party, expected.unsigned_abs());
         send(&mut scene, instruction);
@@ -350,50 +362,88 @@ fn nobody_ends_a_market_before_its_first_price() {
     assert_eq!(read::row(&scene.desk, market).status(), Some(MarketStatus::Closed));
 }
 
+/// A settled market in which Alice is short 1,000 lots against Bob's 600 and Carol's 400.
+fn settled_with_carol() -> (Scene, Party) {
+    let mut scene = Scene::new();
+    let carol = scene::party(&mut scene.desk, 0);
+    let (alice, bob) = (scene.alice, scene.bob);
+    for (buyer, price, lots) in [(bob, MARK, 600), (carol, MARK + 7, 400)] {
+        scene.accept(&alice, &ask(price, lots).build());
+        scene.accept(&buyer, &bid(price, lots).immediate_or_cancel().build());
+    }
+    let instruction = set_status(&scene, MarketStatus::ReduceOnly);
+    send(&mut scene, instruction);
+    let then = now(&scene) + NOTICE;
+    scene.desk.chain.set_unix_seconds(then);
+    scene.desk.settle_price(0, PRICE + PICO).unwrap();
+    let instruction = settle(&scene);
+    send(&mut scene, instruction);
+    let then = now(&scene) + GRACE;
+    scene.desk.chain.set_unix_seconds(then);
+    (scene, carol)
+}
+
 #[test]
-fn any_order_of_settlement_gives_the_same() {
+fn any_order_of_pairs_gives_the_same() {
     let outcomes = [false, true].map(|reversed| {
-        let mut scene = settled();
-        let mut parties = [scene.alice, scene.bob];
+        let (mut scene, carol) = settled_with_carol();
+        let (alice, bob) = (scene.alice, scene.bob);
+        let mut longs = [(bob, 600), (carol, 400)];
         if reversed {
-            parties.reverse();
+            longs.reverse();
         }
-        for party in parties {
-            let instruction = settle_position(&scene, &party.trader);
-            send(&mut scene, instruction);
+        let expected = [alice, bob, carol].map(|party| value(&scene, &party));
+        let mut left = 1_000;
+        for (long, lots) in longs {
+            refuses_closing(&mut scene);
+            let instruction = settle_pair(&scene, &long, &alice);
+            send(&mut scene, instruction.clone());
+            left -= lots;
+            let held = [alice, long].map(|party| read::lots(&scene.desk, &party.trader, 0));
+            assert_eq!(held, [-left, 0]);
+            assert_eq!(read::row(&scene.desk, 0).open_interest.get(), left.unsigned_abs());
+            refuses(&mut scene.desk.chain, instruction, EngineError::NothingToClose);
         }
-        let row = read::row(&scene.desk, 0);
-        assert!(row.settlement_pot.is_zero() && row.open_interest.is_zero());
-        [scene.alice, scene.bob].map(|party| read::cash(&scene.desk, &party.trader))
+        let cash = [alice, bob, carol].map(|party| read::cash(&scene.desk, &party.trader));
+        assert_eq!(cash, expected);
+        closes(&mut scene);
+        cash
     });
     assert_eq!(outcomes[0], outcomes[1]);
 }
 
 #[test]
-fn settling_names_a_living_account_with_a_position() {
+fn settling_names_a_living_long_and_a_living_short() {
     let mut scene = settled();
-    let bob = scene.bob.trader;
-    let other = Trader { generation: Generation::new(bob.generation.get() + 1), ..bob };
-    let instruction = settle_position(&scene, &other);
-    refuses(&mut scene.desk.chain, instruction, EngineError::TraderNotFound);
+    let (alice, bob) = (scene.alice, scene.bob);
+    let dead = |party: Party| {
+        let generation = Generation::new(party.trader.generation.get() + 1);
+        Party { trader: Trader { generation, ..party.trader }, ..party }
+    };
+    for (long, short) in [(dead(bob), alice), (bob, dead(alice))] {
+        let instruction = settle_pair(&scene, &long, &short);
+        refuses(&mut scene.desk.chain, instruction, EngineError::TraderNotFound);
+    }
     let carol = scene::party(&mut scene.desk, 0);
-    let instruction = settle_position(&scene, &carol.trader);
-    refuses(&mut scene.desk.chain, instruction, EngineError::NothingToClose);
+    for (long, short) in [(alice, bob), (bob, bob), (alice, alice), (carol, alice), (bob, carol)] {
+        let instruction = settle_pair(&scene, &long, &short);
+        refuses(&mut scene.desk.chain, instruction, EngineError::NothingToClose);
+    }
     let mut live = Scene::new();
     live.trade(5);
-    let instruction = settle_position(&live, &live.bob.trader);
+    let instruction = settle_pair(&live, &live.bob, &live.alice);
     refuses(&mut live.desk.chain, instruction, EngineError::MarketStatusInvalid);
 }
 
-#[test]
-fn an_account_without_equity_is_not_settled() {
+/// A settled market in which Alice, short 1,000 lots against Bob, is worth less than nothing.
+fn settled_with_a_loser() -> Scene {
     let mut scene = Scene::new();
     scene.trade(1_000);
     let instruction = set_status(&scene, MarketStatus::ReduceOnly);
     send(&mut scene, instruction);
     let then = now(&scene) + NOTICE;
     scene.desk.chain.set_unix_seconds(then);
-    // Alice is short one SOL for each lot of 0.001: the price may rise by what she has.
+    // Alice is short one SOL: the price may rise by what she has.
     let alice = scene.alice;
     let free = read::cash(&scene.desk, &alice.trader) - 10_000_000;
     let instruction = scene.withdraw(&alice, u64::try_from(free - 10_000_000).unwrap());
@@ -404,7 +454,63 @@ fn an_account_without_equity_is_not_settled() {
     send(&mut scene, instruction);
     let then = now(&scene) + GRACE;
     scene.desk.chain.set_unix_seconds(then);
-    let instruction = settle_position(&scene, &alice.trader);
+    scene
+}
+
+/// A winner cannot be paid before the bankrupt loser is dealt with, so the vault pays everybody else in full.
+#[test]
+fn attack_winner_settles_before_the_bankrupt_loser() {
+    let mut scene = Scene::new();
+    let (winner, solvent) = (scene.alice, scene.bob);
+    let loser = failing::party_with(&mut scene.desk, 10_500_000);
+    let flat = scene::party(&mut scene.desk, 0);
+    // The winner is short 1.5 SOL: one against the loser.
+    failing::open(&mut scene, Side::Bid, &loser, &winner, 1_000);
+    failing::open(&mut scene, Side::Bid, &solvent, &winner, 500);
+    let instruction = set_status(&scene, MarketStatus::ReduceOnly);
+    send(&mut scene, instruction);
+    let then = now(&scene) + NOTICE;
+    scene.desk.chain.set_unix_seconds(then);
+    failing::walk(&mut scene, 189_000);
+    let instruction = settle(&scene);
+    send(&mut scene, instruction);
+    let then = now(&scene) + GRACE;
+    scene.desk.chain.set_unix_seconds(then);
+    let shortfall = -value(&scene, &loser);
+    assert!(shortfall > 0);
+    let expected = [winner, solvent, flat].map(|party| value_or_cash(&scene, &party));
+
+    let instruction = settle_pair(&scene, &solvent, &winner);
+    send(&mut scene, instruction);
+    let instruction = settle_pair(&scene, &loser, &winner);
+    refuses(&mut scene.desk.chain, instruction, EngineError::AccountBankrupt);
+    assert_eq!([loser, winner].map(|party| read::lots(&scene.desk, &party.trader, 0)), [1_000, -1_000]);
+    let instruction = scene.desk.venue.deleverage(&scene.market(), target(&loser.trader), 9_999);
+    send(&mut scene, instruction);
+    assert_eq!([loser, winner].map(|party| read::lots(&scene.desk, &party.trader, 0)), [0, 0]);
+    assert_eq!((read::cash(&scene.desk, &loser.trader), read::header(&scene.desk).bankrupts), (0, 0));
+    let [won, lost, none] = [winner, solvent, flat].map(|party| read::cash(&scene.desk, &party.trader));
+    assert_eq!([won, lost, none], [expected[0] - shortfall, expected[1], expected[2]]);
+    closes(&mut scene);
+    for (party, atoms) in [(winner, won), (solvent, lost), (flat, none)] {
+        let instruction = scene.withdraw(&party, atoms.unsigned_abs());
+        send(&mut scene, instruction);
+    }
+    let header = read::header(&scene.desk);
+    assert_eq!(header.total.get().get(), header.fees.get().get() + header.pool.get().get());
+}
+
+/// The same for a party that may have no position.
+fn value_or_cash(scene: &Scene, party: &Party) -> i64 {
+    let held = read::position(&scene.desk, &party.trader, 0).is_some();
+    if held { value(scene, party) } else { read::cash(&scene.desk, &party.trader) }
+}
+
+#[test]
+fn an_account_without_equity_is_not_settled() {
+    let mut scene = settled_with_a_loser();
+    let (alice, bob) = (scene.alice, scene.bob);
+    let instruction = settle_pair(&scene, &bob, &alice);
     refuses(&mut scene.desk.chain, instruction.clone(), EngineError::AccountBankrupt);
     let missing = -value(&scene, &alice);
     assert!(missing > 0);
@@ -412,6 +518,23 @@ fn an_account_without_equity_is_not_settled() {
     send(&mut scene, deposit);
     send(&mut scene, instruction);
     assert_eq!(read::cash(&scene.desk, &alice.trader), 0);
+}
+
+#[test]
+fn an_account_marked_bankrupt_that_has_equity_again_is_settled_and_resolved() {
+    let mut scene = settled_with_a_loser();
+    let (alice, bob) = (scene.alice, scene.bob);
+    let absorb = scene.desk.venue.absorb_shortfall(SOL, target(&alice.trader));
+    send(&mut scene, absorb);
+    assert_eq!(read::header(&scene.desk).bankrupts, 1);
+    let instruction = settle_pair(&scene, &bob, &alice);
+    refuses(&mut scene.desk.chain, instruction.clone(), EngineError::AccountBankrupt);
+    let missing = -value(&scene, &alice);
+    let deposit = scene.deposit(&alice, missing.unsigned_abs() + 5);
+    send(&mut scene, deposit);
+    send(&mut scene, instruction);
+    assert_eq!((read::cash(&scene.desk, &alice.trader), read::header(&scene.desk).bankrupts), (5, 0));
+    assert_eq!(last_event(&scene).kind(), Some(CashEventKind::Resolved));
 }
 
 #[test]
@@ -476,7 +599,7 @@ fn a_closed_market_does_not_come_back() {
 
     // Its key's holder makes it an account of the program again: blank, and nobody's market.
     scene.desk.chain.create_account(market, size, PROGRAM).unwrap();
-    for instruction in [order, settle(&scene), settle_position(&scene, &scene.alice.trader), close(&scene)] {
+    for instruction in [order, settle(&scene), settle_pair(&scene, &scene.bob, &scene.alice), close(&scene)] {
         refuses(&mut scene.desk.chain, instruction, EngineError::AccountType);
     }
     let parameters = scene.desk.markets[0].parameters;
@@ -495,7 +618,7 @@ fn a_closed_market_does_not_come_back() {
     });
     let order = scene.order(&scene.alice, &bid(MARK, 1).build());
     refuses(&mut scene.desk.chain, order, EngineError::MarketNotActive);
-    for instruction in [settle(&scene), settle_position(&scene, &scene.alice.trader), close(&scene)] {
+    for instruction in [settle(&scene), settle_pair(&scene, &scene.bob, &scene.alice), close(&scene)] {
         refuses(&mut scene.desk.chain, instruction, EngineError::MarketStatusInvalid);
     }
 }

@@ -5,8 +5,8 @@ use quantdesk_client::{
     Address, address,
     engine::{
         CellIndex, EngineError, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PicoPrice, PositionLots, Ppm,
-        QuoteAtoms, QuoteDelta, Sequence, Side, SignedPpm, Slot, TickValue, Ticks, UnixSeconds,
-        book::{ORDERS_PER_POSITION_MAX, OrderKind, SelfTrade, Sides},
+        QuoteAtoms, QuoteDelta, Sequence, Side, SignedPpm, Slot, TickValue, Ticks, UnixSeconds, account,
+        book::{ORDERS_PER_POSITION_MAX, OrderHandle, OrderKind, Replacement, SelfTrade, Sides},
         money::TOTAL_MAX,
         risk::{
             fee, life,
@@ -29,19 +29,29 @@ use quantdesk_program::{
     Refusal, Tag,
     account::{pda, resize},
     instruction::{
-        crank::{sweep::Sweep, update_price::UpdatePrice},
+        crank::{
+            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, settle_market_position::SettleMarketPosition,
+            sweep::Sweep, update_price::UpdatePrice,
+        },
         exchange::{
             collect_fees::CollectFees,
             create_exchange::CreateExchange,
             grow_ledger::{CELLS_MAX, GrowLedger},
         },
-        order::{cancel_all::CancelAll, cancel_order::CancelOrder, place_order::PlaceOrder},
+        order::{
+            amend_order::AmendOrder, cancel_all::CancelAll, cancel_by_client_id::CancelByClientId,
+            cancel_order::CancelOrder, cancel_orders::CancelOrders, handles::HANDLES_MAX, place_order::PlaceOrder,
+            replace_quotes::ReplaceQuotes,
+        },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
         risk::{
             absorb_shortfall::AbsorbShortfall, cancel_for_risk::CancelForRisk, deleverage::Deleverage,
             liquidate::Liquidate, take_over::TakeOver,
         },
-        trader::{MoveCash, close_trader::CloseTrader, open_trader::OpenTrader, transfer_cash::TransferCash},
+        trader::{
+            MoveCash, close_trader::CloseTrader, heartbeat::Heartbeat, open_trader::OpenTrader,
+            transfer_cash::TransferCash,
+        },
     },
     oracle::{lazer, pyth, quote, switchboard},
     tag::{ENCODING_VERSION, Head},
@@ -218,7 +228,7 @@ fn account_layouts() {
         position_max, open_interest_max, open_interest, band, taker_fee, maker_fee, maintenance, confidence_max,
         divergence_max, fresh_seconds, dead_seconds, index_price, mark, publish_time, updated_at, updated_slot,
         source_times, funding_index, symbol, risk, stable, low, high, margin_scale, maintenance_now, basis, mark_at,
-        stable_at, funding_remainder, funding_pot, settlement_pot, pool_spent, ramp_from, ramp_start, ramp_end,
+        stable_at, funding_remainder, funding_pot, pool_spent, ramp_from, ramp_start, ramp_end,
         status_at,
     }, private status, tiers_len, condition, lagging, fresh_until, tiers);
     same_account!(RiskParameters {
@@ -239,12 +249,14 @@ fn account_layouts() {
     });
     same_account!(TraderCell {
         sub_account, generation, owner, delegate, cash, first_position, positions, absorbed, withdrawal,
+        deadman_seconds, heartbeat_at,
     }, private kind, bankrupt);
     same_account!(WithdrawalCell { trader, next, target, atoms, requested_at }, private kind);
     same_account!(PoolStake { header, ledger, owner, shares, epoch, requested, requested_at });
     same_account!(PositionCell {
         market, trader, next, first_order, orders, base, quote, funding_index, open_bid_lots, open_ask_lots,
         open_bid_notional, open_ask_notional, realised, fees_paid, funding_paid, bid_bound, ask_bound,
+        quote_sequence,
     }, private kind);
     same_account!(MarketHeader {
         header, ledger, index, last_trade_price, last_trade_time, orders_placed, events_written, nodes, deleverage,
@@ -470,6 +482,7 @@ fn instruction(tag: Tag) -> Instruction {
     let trader = Trader { authority: name(6), cell: CellIndex::new(7), generation: Generation::new(8) };
     let target = Target { trader: trader.cell, generation: trader.generation };
     let (market, tokens, atoms) = (name(9), name(10), QuoteAtoms::new(1));
+    let handle = (NodeIndex::new(0), Sequence::new(1));
     match tag {
         Tag::CreateExchange => venue.create_exchange(name(6), 1, 64, &Zeroable::zeroed()),
         Tag::ListMarket => venue.list_market(name(6), market, &Zeroable::zeroed()),
@@ -481,6 +494,7 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::Withdraw => venue.withdraw(&trader, tokens, atoms),
         Tag::ProcessWithdrawQueue => venue.process_withdraw_queue(tokens),
         Tag::TransferCash => venue.transfer_cash(&trader, &trader, atoms),
+        Tag::Heartbeat => venue.heartbeat(&trader, 5),
         Tag::StakePool => venue.stake_pool(&trader, atoms),
         Tag::RequestUnstake => venue.request_unstake(&trader, 1),
         Tag::Unstake => venue.unstake(&trader),
@@ -489,15 +503,24 @@ fn instruction(tag: Tag) -> Instruction {
             let order = Ticket::of(Side::Bid, Ticks::new(1), Lots::new(1)).build();
             venue.place_order(&trader, &market, &order, UnixSeconds::ZERO)
         }
-        Tag::CancelOrder => venue.cancel_order(&trader, &market, NodeIndex::new(0), Sequence::new(1)),
+        Tag::CancelOrder => venue.cancel_order(&trader, &market, handle.0, handle.1),
         Tag::CancelAll => venue.cancel_all(&trader, &market, Sides::Both, 1),
+        Tag::CancelOrders => venue.cancel_orders(&trader, &market, &[handle; 2]),
+        Tag::CancelByClientId => venue.cancel_by_client_id(&trader, &market, 1),
+        Tag::AmendOrder => venue.amend_order(&trader, &market, handle, Ticks::new(1), Lots::new(1)),
+        Tag::ReplaceQuotes => {
+            let nothing = Replacement { sequence: 1, sides: None, expires_at: UnixSeconds::ZERO, quotes: &[] };
+            venue.replace_quotes(&trader, &market, &nothing, UnixSeconds::ZERO)
+        }
         Tag::UpdatePrice => venue.update_price(&market, MarketIndex::new(0), &[name(11), name(12)]),
         Tag::SetMarketStatus => venue.set_market_status(name(6), MarketIndex::new(0), MarketStatus::ReduceOnly),
         Tag::SetMargin => venue.set_margin(name(6), &Zeroable::zeroed()),
         Tag::CloseMarket => venue.close_market(name(6), &market),
         Tag::SettleMarket => venue.settle_market(&market),
-        Tag::SettleMarketPosition => venue.settle_market_position(&market, target),
+        Tag::SettleMarketPosition => venue.settle_market_position(&market, target, target),
         Tag::Sweep => venue.sweep(1),
+        Tag::EnforceDeadman => venue.enforce_deadman(&market, target, 1),
+        Tag::DropExpired => venue.drop_expired(&market, &[handle; 3]),
         Tag::CancelForRisk => venue.cancel_for_risk(&market, target, 1),
         Tag::Liquidate => venue.liquidate(&trader, &market, target, 1),
         Tag::TakeOver => venue.take_over(&trader, &market, target, Lots::new(1)),
@@ -515,7 +538,13 @@ fn tags_and_argument_sizes() {
         let head: Head = bytemuck::pod_read_unaligned(&data[..size_of::<Head>()]);
         assert_eq!((head.tag, data[0]), (tag.byte(), tag.byte()));
         let named = if head.trader.is_nil() { "no" } else { "yes" };
-        let bytes = (data.len() - size_of::<Head>()).to_string();
+        let bytes = data.len() - size_of::<Head>();
+        let bytes = match tag {
+            // The client was given two handles, and three.
+            Tag::CancelOrders => format!("{} + `count` · 16", bytes - 2 * 16),
+            Tag::DropExpired => format!("{} + `count` · 16", bytes - 3 * 16),
+            _ => bytes.to_string(),
+        };
         let expected = [tag.byte().to_string(), format!("`{}`", tag.name()), bytes, named.to_string()];
         assert_eq!(row.as_slice(), expected);
     }
@@ -585,8 +614,17 @@ fn arguments_of_instructions() {
             own.iter().chain(rest).map(|(name, offset, bytes)| ((*name).into(), *offset, *bytes)).collect();
         assert_eq!(inline(tag), expected, "{}", tag.name());
     };
-    targeted(Tag::SettleMarketPosition, &[]);
+    let pair = [("long", offset_of!(SettleMarketPosition, long)), ("short", offset_of!(SettleMarketPosition, short))];
+    let pair: Vec<Field> = pair
+        .into_iter()
+        .flat_map(|(side, place)| {
+            let of = |name: &str, offset: usize| (format!("{side}_{name}"), place + offset, 4);
+            [of("trader", offset_of!(Target, trader)), of("generation", offset_of!(Target, generation))]
+        })
+        .collect();
+    assert_eq!(inline(Tag::SettleMarketPosition), pair);
     targeted(Tag::CancelForRisk, &[("limit", offset_of!(CancelForRisk, limit), 1)]);
+    targeted(Tag::EnforceDeadman, &[("limit", offset_of!(EnforceDeadman, limit), 1)]);
     targeted(Tag::AbsorbShortfall, &[("market", offset_of!(AbsorbShortfall, market), 2)]);
     targeted(Tag::Deleverage, &[("steps", offset_of!(Deleverage, steps), 2)]);
     let own = ["generation", "target_trader", "target_generation"].into_iter().map(String::from).zip([0, 4, 8]);
@@ -598,6 +636,25 @@ fn arguments_of_instructions() {
     assert_eq!(inline(Tag::TakeOver), take_over);
     same_layout!("CancelOrder", inline(Tag::CancelOrder), CancelOrder { generation, node, sequence });
     same_layout!("CancelAll", inline(Tag::CancelAll), CancelAll { generation, sides, limit });
+    let before_handles = |tag: Tag| {
+        let listed = item(tag.name(), "* Arguments: ").unwrap();
+        arguments_of(listed.strip_suffix(" · 8 handles").unwrap())
+    };
+    same_layout!("CancelOrders", before_handles(Tag::CancelOrders), CancelOrders { generation, count });
+    same_layout!("DropExpired", before_handles(Tag::DropExpired), DropExpired { count });
+    assert_eq!((size_of::<CancelOrders>(), size_of::<DropExpired>()), (8, 8));
+    assert!(section("Head: 8 bytes").contains("OrderHandle is 16 bytes: `node` u32, 4 zero bytes, `sequence` u64"));
+    let handle = (offset_of!(OrderHandle, node), offset_of!(OrderHandle, sequence), size_of::<OrderHandle>());
+    assert_eq!(handle, (0, 8, 16));
+    let client_id = inline(Tag::CancelByClientId);
+    same_layout!("CancelByClientId", client_id, CancelByClientId { generation, client_id });
+    same_layout!("AmendOrder", inline(Tag::AmendOrder), AmendOrder { generation, node, sequence, lots, price });
+    same_layout!("Heartbeat", inline(Tag::Heartbeat), Heartbeat { generation, seconds });
+    same_layout!(
+        "ReplaceQuotes",
+        tabular(Tag::ReplaceQuotes),
+        ReplaceQuotes { sequence, generation, sides, count, expires_at, valid_until }
+    );
     same_layout!("UpdatePrice", inline(Tag::UpdatePrice), UpdatePrice { market });
     same_layout!(
         "PlaceOrder",
@@ -730,7 +787,7 @@ fn listing_bounds_and_limits() {
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 16] = [
+    let limits: [(&str, u64); 19] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
@@ -747,6 +804,9 @@ fn listing_bounds_and_limits() {
         ("`GRACE_SECONDS`", life::GRACE_SECONDS.into()),
         ("`RAMP_SECONDS_MIN`", life::RAMP_SECONDS_MIN.into()),
         ("`RAMP_SECONDS_MAX`", life::RAMP_SECONDS_MAX.into()),
+        ("`HANDLES_MAX`", HANDLES_MAX.into()),
+        ("`DEADMAN_SECONDS_MIN`", account::DEADMAN_SECONDS_MIN.into()),
+        ("`DEADMAN_SECONDS_MAX`", account::DEADMAN_SECONDS_MAX.into()),
     ];
     let listed = table("13 Limits", "limit");
     let expected = limits.map(|(name, value)| vec![value.to_string(), name.to_string()]);

@@ -8,7 +8,7 @@ use quantdesk_client::engine::state::LedgerView;
 struct Worth {
     /// Equity of all accounts, at mark and less the funding they owe.
     equity: i128,
-    /// Pool, fees, waiting withdrawals, pots of settled markets.
+    /// Pool, fees, waiting withdrawals.
     buckets: i128,
     /// Funding paid and owed, less what others are to get of it; one per market.
     reserves: Vec<i128>,
@@ -40,7 +40,6 @@ impl Worth {
             reserves[usize::from(position.market.get())] += due;
         }
         let fixed = [view.header.pool, view.header.fees, view.header.withdraw_queue].map(atoms);
-        let settled = view.rows.iter().map(|row| atoms(row.settlement_pot));
-        Ok(Self { equity, buckets: fixed.into_iter().chain(settled).sum(), reserves })
+        Ok(Self { equity, buckets: fixed.into_iter().sum(), reserves })
     }
 }
