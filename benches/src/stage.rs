@@ -3,7 +3,10 @@
 use anyhow::{Context, Result, anyhow, ensure};
 use quantdesk_client::{
     Address,
-    engine::{CellIndex, Lots, NodeIndex, Sequence, Side, Ticks, UnixSeconds, book::NewOrder},
+    engine::{
+        CellIndex, Lots, NodeIndex, Sequence, Side, Ticks, UnixSeconds,
+        book::{NewOrder, Quote, Replacement, Sides},
+    },
     instruction::Trader,
     order::Ticket,
     view,
@@ -45,7 +48,7 @@ pub struct Stage {
     /// Somebody with $1 million who has never traded.
     pub newcomer: Trader,
     /// The other side of positions that somebody is to have.
-    house: Trader,
+    pub house: Trader,
 }
 
 /// A buy.
@@ -154,6 +157,20 @@ impl Stage {
         let (ledger, market) = (self.desk.ledger_view()?, self.desk.market_view(MARKET)?);
         let orders = view::own_orders(&ledger, &market, trader)?;
         Ok(orders.iter().map(|(node, order)| (*node, order.sequence)).collect())
+    }
+
+    /// Prices of a trader's orders, newest first.
+    pub fn own_prices(&self, trader: &Trader) -> Result<Vec<u32>> {
+        let (ledger, market) = (self.desk.ledger_view()?, self.desk.market_view(MARKET)?);
+        Ok(view::own_orders(&ledger, &market, trader)?.iter().map(|(_, order)| order.price.get()).collect())
+    }
+
+    /// Replaces Alice's quotes by bids of 1 SOL at these prices.
+    pub fn replace_quotes(&self, prices: impl Iterator<Item = u32>) -> Instruction {
+        let quotes: Vec<_> = prices.map(|price| Quote::new(Side::Bid, Ticks::new(price), Lots::new(SOL))).collect();
+        let (expires_at, sides) = (UnixSeconds::ZERO, Some(Sides::Both));
+        let wanted = Replacement { sequence: 1, sides, expires_at, quotes: &quotes };
+        self.desk.venue.replace_quotes(&self.alice, &self.market(), &wanted, UnixSeconds::ZERO)
     }
 
     /// Address of the market that is measured.

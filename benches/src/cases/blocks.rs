@@ -208,6 +208,8 @@ fn batch_plans(base: &Stage) -> Result<Vec<Plan>> {
     let mut requote = vec![base.desk.venue.cancel_all(&alice, &base.market(), Sides::Both, QUOTES as u8)];
     requote.extend((0..QUOTES).map(place));
 
+    let moved = standing.replace_quotes((0..QUOTES).map(|place| BEST_BID - place * STEP - 1));
+
     let batch = |name: &str, operations: usize, stage: &Stage, instructions: Vec<Instruction>| Plan {
         name: name.replace('#', &instructions.len().to_string()),
         operations: operations as u64,
@@ -220,6 +222,7 @@ fn batch_plans(base: &Stage) -> Result<Vec<Plan>> {
         batch("PlaceOrder, IOC, 1 maker, × #", takes.len(), &offered, takes),
         batch("CancelOrder × #", cancels.len(), &quoted, cancels),
         batch("CancelAll of 10 and PlaceOrder × 10", 2 * QUOTES as usize, &standing, requote),
+        batch("ReplaceQuotes, 10 quotes moved", 2 * QUOTES as usize, &standing, vec![moved]),
     ])
 }
 

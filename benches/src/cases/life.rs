@@ -32,8 +32,10 @@ pub fn tables(vm: &mut Vm) -> Result<Vec<Table>> {
     let stage = [Stage::new()?];
     let columns = ["case", "CU"];
     let table = |title: &str, text: &str| Table::new(title, text, &columns);
-    let mut markets =
-        table("Life of a market", "`SettleMarketPosition` closes one position at the market's last price.");
+    let mut markets = table(
+        "Life of a market",
+        "`SettleMarketPosition` closes two positions against each other at the market's last price.",
+    );
     compare(vm, &mut markets, &stage, &market_cases())?;
     let mut queue = table(
         "Queue and transfers",
@@ -82,8 +84,9 @@ fn market_cases() -> Vec<Case> {
             let (_, address) = abandoned(&mut stage, true)?;
             stage.desk.chain.send(stage.desk.venue.settle_market(&address))?;
             stage.wait(GRACE);
-            let holder = Target { trader: stage.newcomer.cell, generation: stage.newcomer.generation };
-            vm.accepted(&stage.desk, &stage.desk.venue.settle_market_position(&address, holder))
+            let [long, short] = [stage.newcomer, stage.house]
+                .map(|trader| Target { trader: trader.cell, generation: trader.generation });
+            vm.accepted(&stage.desk, &stage.desk.venue.settle_market_position(&address, long, short))
         }),
         Case::new("CloseMarket", |vm, mut stage| {
             let (_, address) = abandoned(&mut stage, false)?;

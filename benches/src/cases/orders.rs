@@ -1,9 +1,12 @@
 //! Orders that rest, cancels, and what the trader's own orders add.
 
 use anyhow::{Context, Result, ensure};
-use quantdesk_client::engine::{
-    EngineError, Side,
-    book::{SelfTrade, Sides},
+use quantdesk_client::{
+    engine::{
+        EngineError, Lots, Side, Ticks, UnixSeconds,
+        book::{SelfTrade, Sides},
+    },
+    instruction::Target,
 };
 
 use super::{Case, compare, depth_table};
@@ -49,7 +52,7 @@ pub fn tables(vm: &mut Vm, stages: &[Stage]) -> Result<Vec<Table>> {
         "Placing and cancelling",
         "The trader has one position and, unless said otherwise, no other order in the market.",
     );
-    let cases: Vec<Case> = places().into_iter().chain(cancels()).chain(refusals()).collect();
+    let cases: Vec<Case> = places().into_iter().chain(cancels()).chain(changes()).chain(refusals()).collect();
     compare(vm, &mut resting, stages, &cases)?;
 
     let mut own = Table::new(
@@ -115,6 +118,16 @@ fn cancels() -> Vec<Case> {
             .against(peers::PHOENIX_CANCEL)
         })
         .collect();
+    cases.push(
+        Case::new("ReplaceQuotes, 10 quotes moved", |vm, mut stage| {
+            scatter(&mut stage, 10)?;
+            let prices = stage.own_prices(&stage.alice)?;
+            let instruction = stage.replace_quotes(prices.into_iter().rev().map(|price| price - 1));
+            vm.accepted(&stage.desk, &instruction)
+        })
+        .within(target::REPLACE)
+        .against(peers::PHOENIX_REPLACE),
+    );
     cases.push(cancel_all("CancelAll, no order", 0));
     cases.push(cancel_all("CancelAll, 1 order", 1).against(peers::PHOENIX_CANCEL));
     cases.push(cancel_all("CancelAll, 8 orders", 8).against(peers::OPENBOOK_CANCEL_8));
@@ -127,6 +140,61 @@ fn cancel_all(name: &str, count: u32) -> Case {
         scatter(&mut stage, count)?;
         let instruction = stage.desk.venue.cancel_all(&stage.alice, &stage.market(), Sides::Both, u8::MAX);
         vm.accepted(&stage.desk, &instruction)
+    })
+}
+
+/// What becomes of Alice's orders besides.
+fn changes() -> Vec<Case> {
+    vec![
+        Case::new("CancelOrders, 8 orders", |vm, mut stage| {
+            scatter(&mut stage, 8)?;
+            let handles = stage.handles(&stage.alice)?;
+            vm.accepted(&stage.desk, &stage.desk.venue.cancel_orders(&stage.alice, &stage.market(), &handles))
+        })
+        .against(peers::OPENBOOK_CANCEL_8),
+        Case::new("CancelOrders, 8 orders that are gone", |vm, mut stage| {
+            scatter(&mut stage, 8)?;
+            let handles = stage.handles(&stage.alice)?;
+            let instruction = stage.desk.venue.cancel_orders(&stage.alice, &stage.market(), &handles);
+            stage.desk.chain.send(instruction.clone())?;
+            vm.accepted(&stage.desk, &instruction)
+        }),
+        Case::new("CancelByClientId, 8th of 16 orders", |vm, stage| {
+            let stage = with_own_bids(stage, 16)?;
+            vm.accepted(&stage.desk, &stage.desk.venue.cancel_by_client_id(&stage.alice, &stage.market(), 9))
+        }),
+        amend("AmendOrder, fewer lots", 0, SOL - 1),
+        amend("AmendOrder, more lots", 0, SOL + 1),
+        amend("AmendOrder, another price", STEP, SOL),
+        Case::new("Heartbeat", |vm, stage| vm.accepted(&stage.desk, &stage.desk.venue.heartbeat(&stage.alice, 10))),
+        Case::new("EnforceDeadman, 8 orders", |vm, mut stage| {
+            scatter(&mut stage, 8)?;
+            stage.desk.chain.send(stage.desk.venue.heartbeat(&stage.alice, 5))?;
+            stage.wait(6);
+            let target = Target { trader: stage.alice.cell, generation: stage.alice.generation };
+            vm.accepted(&stage.desk, &stage.desk.venue.enforce_deadman(&stage.market(), target, u8::MAX))
+        }),
+        Case::new("DropExpired, 8 orders", |vm, mut stage| {
+            let (alice, soon) = (stage.alice, stage.desk.chain.unix_seconds() + 1);
+            for place in 0..8 {
+                let order = bid(MARK - place * STEP - HALF, SOL).post_only().expires_at(UnixSeconds::new(soon));
+                stage.place(&alice, &order.build())?;
+            }
+            let handles = stage.handles(&alice)?;
+            stage.wait(2);
+            vm.accepted(&stage.desk, &stage.desk.venue.drop_expired(&stage.market(), &handles))
+        }),
+    ]
+}
+
+/// Alice's only bid gets other lots, or goes so many ticks down.
+fn amend(name: &str, down: u32, lots: u64) -> Case {
+    Case::new(name, move |vm, mut stage| {
+        let (alice, price) = (stage.alice, MARK - HALF);
+        stage.place(&alice, &bid(price, SOL).post_only().build())?;
+        let handle = *stage.handles(&alice)?.first().context("an order")?;
+        let (price, lots) = (Ticks::new(price - down), Lots::new(lots));
+        vm.accepted(&stage.desk, &stage.desk.venue.amend_order(&alice, &stage.market(), handle, price, lots))
     })
 }
 

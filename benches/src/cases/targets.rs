@@ -104,7 +104,7 @@ fn other_lines(findings: &Findings<'_>) -> Vec<Line> {
     vec![
         line(
             "replace 10 quotes",
-            "11 instructions, no ReplaceQuotes yet",
+            "ReplaceQuotes, depth 250",
             findings.blocks.replace,
             target::REPLACE,
             peers::PHOENIX_REPLACE,
