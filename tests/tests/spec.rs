@@ -587,10 +587,26 @@ fn accounts_of_instructions() {
     }
 }
 
+/// Arguments that a section lists in a line.
+fn inline(tag: Tag) -> Vec<Field> {
+    arguments_of(&item(tag.name(), "* Arguments: ").unwrap())
+}
+
+/// Arguments that a section lists in a table.
+fn tabular(tag: Tag) -> Vec<Field> {
+    layout_of(&table(tag.name(), "offset"), tag.name())
+}
+
+/// Compares arguments that begin with a target.
+fn targeted(tag: Tag, rest: &[(&str, usize, usize)]) {
+    let own = [("trader", offset_of!(Target, trader), 4), ("generation", offset_of!(Target, generation), 4)];
+    let expected: Vec<Field> =
+        own.iter().chain(rest).map(|(name, offset, bytes)| ((*name).into(), *offset, *bytes)).collect();
+    assert_eq!(inline(tag), expected, "{}", tag.name());
+}
+
 #[test]
-fn arguments_of_instructions() {
-    let inline = |tag: Tag| arguments_of(&item(tag.name(), "* Arguments: ").unwrap());
-    let tabular = |tag: Tag| layout_of(&table(tag.name(), "offset"), tag.name());
+fn arguments_of_administration_and_collateral() {
     same_layout!("CreateExchange", tabular(Tag::CreateExchange), CreateExchange { id, events_capacity, policy });
     same_layout!("GrowLedger", inline(Tag::GrowLedger), GrowLedger { cells });
     same_layout!("CollectFees", inline(Tag::CollectFees), CollectFees { atoms });
@@ -608,12 +624,10 @@ fn arguments_of_instructions() {
     same_layout!("Unstake", inline(Tag::Unstake), Unstake { generation });
     same_layout!("FundPool", inline(Tag::FundPool), MoveCash { generation, atoms });
     same_layout!("Sweep", inline(Tag::Sweep), Sweep { cells });
-    let targeted = |tag: Tag, rest: &[(&str, usize, usize)]| {
-        let own = [("trader", offset_of!(Target, trader), 4), ("generation", offset_of!(Target, generation), 4)];
-        let expected: Vec<Field> =
-            own.iter().chain(rest).map(|(name, offset, bytes)| ((*name).into(), *offset, *bytes)).collect();
-        assert_eq!(inline(tag), expected, "{}", tag.name());
-    };
+}
+
+#[test]
+fn arguments_of_the_ladder() {
     let pair = [("long", offset_of!(SettleMarketPosition, long)), ("short", offset_of!(SettleMarketPosition, short))];
     let pair: Vec<Field> = pair
         .into_iter()
@@ -634,6 +648,10 @@ fn arguments_of_instructions() {
     assert_eq!(inline(Tag::Liquidate), liquidate);
     let take_over = [own, vec![("lots_max".into(), offset_of!(TakeOver, lots_max), 8)]].concat();
     assert_eq!(inline(Tag::TakeOver), take_over);
+}
+
+#[test]
+fn arguments_of_orders() {
     same_layout!("CancelOrder", inline(Tag::CancelOrder), CancelOrder { generation, node, sequence });
     same_layout!("CancelAll", inline(Tag::CancelAll), CancelAll { generation, sides, limit });
     let before_handles = |tag: Tag| {
@@ -673,6 +691,10 @@ fn arguments_of_instructions() {
             match_limit,
         }
     );
+}
+
+#[test]
+fn arguments_of_a_listing() {
     same_layout!(
         "ListMarket",
         tabular(Tag::ListMarket),
