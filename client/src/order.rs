@@ -75,6 +75,11 @@ impl Ticket {
         self.kind(OrderKind::PostOnly)
     }
 
+    /// Rests at the price, or a tick behind the best order on the other side.
+    pub const fn post_only_slide(self) -> Self {
+        self.kind(OrderKind::PostOnlySlide)
+    }
+
     /// Takes at the price or better, drops the rest.
     pub const fn immediate_or_cancel(self) -> Self {
         self.kind(OrderKind::ImmediateOrCancel)

@@ -334,7 +334,7 @@ fn fields() -> Vec<Field> {
         field(Tag::PlaceOrder, 32, 8, past, EngineError::OrderExpired),
         field(Tag::PlaceOrder, 40, 8, past, Refusal::InstructionExpired),
         field(Tag::PlaceOrder, 48, 1, after(1), Refusal::FieldInvalid),
-        field(Tag::PlaceOrder, 49, 1, after(4), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 49, 1, after(5), Refusal::FieldInvalid),
         field(Tag::PlaceOrder, 50, 1, after(3), Refusal::FieldInvalid),
         field(Tag::PlaceOrder, 51, 1, after(1), Refusal::FieldInvalid),
         field(Tag::PlaceOrder, 52, 1, [0], EngineError::MatchLimitOutOfRange),

@@ -850,7 +850,13 @@ impl Run {
             3..10 => cash / mark.unsigned_abs() * random.random_range(5..21),
             _ => random.random_range(1..100),
         };
-        let kinds = [OrderKind::Market, OrderKind::ImmediateOrCancel, OrderKind::FillOrKill, OrderKind::PostOnly];
+        let kinds = [
+            OrderKind::Market,
+            OrderKind::ImmediateOrCancel,
+            OrderKind::FillOrKill,
+            OrderKind::PostOnly,
+            OrderKind::PostOnlySlide,
+        ];
         let policies = [SelfTrade::CancelMaker, SelfTrade::CancelTaker, SelfTrade::CancelBoth, SelfTrade::Decrement];
         let now = self.desk.chain.unix_seconds();
         let expiry =

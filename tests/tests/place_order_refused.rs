@@ -333,7 +333,7 @@ fn bytes_that_mean_nothing() {
     let alice = scene.alice;
     let good = scene.order(&alice, &bid(MARK, 1).build());
     // Side, kind, self-trade policy, reduce-only: each behind its last meaning; then three bytes of padding.
-    for (place, values) in [(48, 2..=255), (49, 5..=255), (50, 4..=255), (51, 2..=255)] {
+    for (place, values) in [(48, 2..=255), (49, 6..=255), (50, 4..=255), (51, 2..=255)] {
         for value in values {
             let mut instruction = good.clone();
             instruction.data[place] = value;

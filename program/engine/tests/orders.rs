@@ -662,3 +662,33 @@ fn regression_a_deleveraging_is_over_with_its_last_lot() {
     assert_eq!(world.close(long), Ok(()));
     place(&mut world, friend, &limit(BID, 79, 1));
 }
+
+/// A sliding order goes where it does not take: behind the best order on the other side, be it its owner's own.
+#[test]
+fn a_sliding_order_rests_a_tick_behind_what_it_would_take() {
+    let mut world = world();
+    let (maker, taker) = (world.funded(1, 100_000_000), world.funded(2, 100_000_000));
+    place(&mut world, maker, &limit(ASK, 102, 3));
+    place(&mut world, maker, &limit(BID, 98, 3));
+    let slide = |side, price| order(side, OrderKind::PostOnlySlide, price, 2);
+    for (side, asked, got) in
+        [(BID, 105, 101), (BID, 102, 101), (BID, 101, 101), (BID, 97, 97), (ASK, 99, 102), (ASK, 104, 104)]
+    {
+        let placed = place(&mut world, taker, &slide(side, asked));
+        let (handle, sequence) = placed.resting.unwrap();
+        assert_eq!(
+            (placed.filled, world.market(0).node(handle).unwrap().price),
+            (Lots::ZERO, Ticks::new(got)),
+            "{asked}"
+        );
+        if (side, asked) == (BID, 97) {
+            world.cancel(0, taker, handle, sequence).unwrap();
+        }
+    }
+    assert_eq!(world.market(0).events.iter().filter(|event| event.kind() == Some(TradeEventKind::Filled)).count(), 0);
+    let mut lowest = self::world();
+    let asker = lowest.funded(1, 100_000_000);
+    lowest.set_price(0, 1);
+    place(&mut lowest, asker, &limit(ASK, 1, 1));
+    assert_eq!(lowest.place(0, asker, &slide(BID, 1)), Err(EngineError::OrderPriceOutOfRange));
+}

@@ -16,6 +16,8 @@ pub enum OrderKind {
     FillOrKill = 3,
     /// Rests, or fails if it would take.
     PostOnly = 4,
+    /// Rests at its price, or where it would take, a tick behind the best order on the other side.
+    PostOnlySlide = 5,
 }
 
 /// What happens when an order meets one of the same owner, in whichever sub-account.
@@ -77,6 +79,7 @@ impl OrderKind {
             2 => Self::ImmediateOrCancel,
             3 => Self::FillOrKill,
             4 => Self::PostOnly,
+            5 => Self::PostOnlySlide,
             _ => return None,
         })
     }

@@ -28,10 +28,29 @@ impl Trading<'_> {
     /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`.
     #[inline(always)]
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+        let (kind, price) = match order.kind {
+            OrderKind::PostOnlySlide => (OrderKind::PostOnly, self.slid_price(order.side, order.price)),
+            kind => (kind, order.price),
+        };
         // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
         match order.side {
-            Side::Bid => self.place(trader, &NewOrder { side: Side::Bid, ..*order }),
-            Side::Ask => self.place(trader, &NewOrder { side: Side::Ask, ..*order }),
+            Side::Bid => self.place(trader, &NewOrder { side: Side::Bid, kind, price, ..*order }),
+            Side::Ask => self.place(trader, &NewOrder { side: Side::Ask, kind, price, ..*order }),
+        }
+    }
+
+    /// The price, or if it would take, one tick behind the best order on the other side, whoever's it is and expired or not;
+    /// zero if there is no such price.
+    #[cold]
+    #[inline(never)]
+    fn slid_price(&self, side: Side, price: Ticks) -> Ticks {
+        let Some(best) = self.market.best(side.opposite()) else {
+            return price;
+        };
+        let best = best.price(side.opposite()).get();
+        match side {
+            Side::Bid => price.min(Ticks::new(best.saturating_sub(1))),
+            Side::Ask => price.max(Ticks::new(best.saturating_add(1))),
         }
     }
 

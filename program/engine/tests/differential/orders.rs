@@ -116,6 +116,7 @@ impl Run {
             OrderKind::Limit,
             OrderKind::Limit,
             OrderKind::PostOnly,
+            OrderKind::PostOnlySlide,
             OrderKind::ImmediateOrCancel,
             OrderKind::FillOrKill,
             OrderKind::Market,

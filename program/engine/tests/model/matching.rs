@@ -2,7 +2,7 @@
 
 use super::{Event, Market, Model, NOBODY, Order, Outcome, PPM, ceil_div, floor_div, price::Quality, rank, risk};
 use quantdesk_engine::{
-    EngineError, Result, Side,
+    EngineError, Result, Side, Ticks,
     book::{NewOrder, OrderKind, SelfTrade},
     risk::price::Action,
     state::TradeEventKind,
@@ -73,6 +73,7 @@ impl Model {
 
     /// The same as a part of something else.
     pub(super) fn place_now(&mut self, trader: Option<usize>, market: usize, order: &NewOrder) -> Result<Outcome> {
+        let order = &self.slid(market, order);
         self.check_order(market, order)?;
         let trader = trader.ok_or(EngineError::TraderNotFound)?;
         let steps = match order.kind {
@@ -103,6 +104,21 @@ impl Model {
         let no_debt = self.health(trader).equity >= 0;
         let no_worse = order.reduce_only && after.excess() >= before.excess() && no_debt;
         if after.excess() >= 0 || no_worse { Ok(outcome) } else { Err(EngineError::BelowInitialMargin) }
+    }
+
+    /// A sliding order is a post-only one at a price that does not take.
+    fn slid(&self, market: usize, order: &NewOrder) -> NewOrder {
+        if order.kind != OrderKind::PostOnlySlide {
+            return *order;
+        }
+        let best = self.markets[market].best(order.side.opposite()).map(|best| best.price as i64);
+        let price = i64::from(order.price.get());
+        let price = match (best, order.side) {
+            (Some(ask), Side::Bid) => price.min(ask - 1),
+            (Some(bid), Side::Ask) => price.max(bid + 1),
+            (None, _) => price,
+        };
+        NewOrder { kind: OrderKind::PostOnly, price: Ticks::new(price as u32), ..*order }
     }
 
     /// Neither cap is passed by an order that adds to what it caps.
