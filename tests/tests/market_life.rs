@@ -74,14 +74,20 @@ fn last_event(scene: &Scene) -> CashEvent {
     *read::cash_events(&scene.desk).last().unwrap()
 }
 
-/// A market with a short of Alice and a long of Bob, reduce-only for long enough, with a fresh price.
-fn noticed() -> Scene {
+/// A market with a short of Alice and a long of Bob, reduce-only for long enough.
+fn given_notice() -> Scene {
     let mut scene = Scene::new();
     scene.trade(1_000);
     let instruction = set_status(&scene, MarketStatus::ReduceOnly);
     send(&mut scene, instruction);
     let then = now(&scene) + NOTICE;
     scene.desk.chain.set_unix_seconds(then);
+    scene
+}
+
+/// The same with a fresh price.
+fn noticed() -> Scene {
+    let mut scene = given_notice();
     scene.desk.settle_price(0, PRICE).unwrap();
     scene
 }
@@ -437,12 +443,7 @@ fn settling_names_a_living_long_and_a_living_short() {
 
 /// A settled market in which Alice, short 1,000 lots against Bob, is worth less than nothing.
 fn settled_with_a_loser() -> Scene {
-    let mut scene = Scene::new();
-    scene.trade(1_000);
-    let instruction = set_status(&scene, MarketStatus::ReduceOnly);
-    send(&mut scene, instruction);
-    let then = now(&scene) + NOTICE;
-    scene.desk.chain.set_unix_seconds(then);
+    let mut scene = given_notice();
     // Alice is short one SOL: the price may rise by what she has.
     let alice = scene.alice;
     let free = read::cash(&scene.desk, &alice.trader) - 10_000_000;
