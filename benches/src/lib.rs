@@ -11,12 +11,14 @@
 //! * [`capacity`] — the cost model: what a transaction takes out of a block, and how many fit.
 //! * [`peers`] — published figures of other venues, and our targets.
 //! * [`table`], [`report`] — the committed page.
+//! * [`readme`] — the figures of it that README repeats.
 //! * [`host`] — wall time on the host; printed, not committed.
 
 pub mod capacity;
 pub mod cases;
 pub mod host;
 pub mod peers;
+pub mod readme;
 pub mod report;
 pub mod samples;
 pub mod stage;

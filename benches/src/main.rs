@@ -2,14 +2,14 @@
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use quantdesk_benches::{host, report};
+use quantdesk_benches::{host, readme, report};
 use std::{
     env,
     os::unix::process::CommandExt,
     process::{Command as Process, ExitCode},
 };
 
-/// Measures the compute units of every instruction and writes benches/compute_units.md.
+/// Measures the compute units of every instruction and writes benches/compute_units.md, and from it the column of README.md.
 #[derive(Debug, Parser)]
 #[command(name = "benches/run", version)]
 struct Arguments {
@@ -44,6 +44,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let changed = report::write(&page, &path)?;
     let lines = page.lines().filter(|line| line.starts_with("| ")).count();
     println!("{lines} lines of figures, {}: {}", if changed { "changed" } else { "unchanged" }, path.display());
+    let path = readme::path();
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    report::write(&readme::with_figures(&text, &page)?, &path)?;
     Ok(())
 }
 
