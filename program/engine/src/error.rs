@@ -116,6 +116,8 @@ pub enum EngineError {
     MarketNotActive = 512,
     /// A match limit of zero.
     MatchLimitOutOfRange = 513,
+    /// The order is pegged, a ladder's or waiting: it can only be cancelled.
+    OrderNotAmendable = 514,
 
     // 600: risk
     /// Equity would end below the initial margin requirement.

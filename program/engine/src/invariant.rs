@@ -292,9 +292,11 @@ pub fn book(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
         require(bid < ask, "B1", "the book is not crossed", bid.get())?;
     }
     free_list(market.nodes, market.header.nodes)?;
-    let resting = count(market.entries(Side::Bid).iter()).saturating_add(count(market.entries(Side::Ask).iter()));
-    let in_use = i128::from(market.header.nodes.in_use());
-    require(resting == in_use, "B4", "every order node in use is on one side", in_use)
+    let sides = [Side::Bid, Side::Ask];
+    let resting = sum(sides.into_iter().map(|side| count(market.entries(side).iter())));
+    let in_book = |node: &&OrderNode| !node.sequence.is_zero() && node.is_in_book();
+    let nodes = count(market.nodes.iter().filter(in_book));
+    require(resting == nodes, "B4", "every order node in use is on one side", nodes)
 }
 
 fn sorted(market: &MarketView<'_>, side: Side) -> Check {

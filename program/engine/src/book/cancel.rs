@@ -88,7 +88,7 @@ impl Trading<'_> {
     fn drop_from(&mut self, side: Side, handle: NodeIndex, mut event: TradeEvent) -> Result<()> {
         let tick_value = self.row()?.tick_value;
         let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
-        let (price, lots, sequence) = (node.price, node.lots, node.sequence);
+        let (price, lots, sequence, in_book) = (node.price, node.lots, node.sequence, node.is_in_book());
         event.order = sequence;
         event.client_id = node.client_id;
         event.lots = lots;
@@ -96,7 +96,11 @@ impl Trading<'_> {
         let position = self.ledger.position_mut(node.position)?;
         event.maker = position.trader;
         position::release(position, side, lots, price.bounded_notional(lots, tick_value))?;
-        self.market.remove(side, IndexEntry::key_of(side, price), sequence)?;
+        if in_book {
+            self.market.remove(side, IndexEntry::key_of(side, price), sequence)?;
+        } else {
+            self.leave_annex(handle)?;
+        }
         self.unlink(handle)?;
         self.market.record(self.now, event)
     }

@@ -29,7 +29,7 @@ impl Trading<'_> {
     #[inline(always)]
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
         let (kind, price) = match order.kind {
-            OrderKind::PostOnlySlide => (OrderKind::PostOnly, self.slid_price(order.side, order.price)),
+            OrderKind::PostOnlySlide => (OrderKind::PostOnly, self.slid_price(order.side, order.price)?),
             kind => (kind, order.price),
         };
         // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
@@ -43,15 +43,14 @@ impl Trading<'_> {
     /// zero if there is no such price.
     #[cold]
     #[inline(never)]
-    fn slid_price(&self, side: Side, price: Ticks) -> Ticks {
-        let Some(best) = self.market.best(side.opposite()) else {
-            return price;
+    fn slid_price(&self, side: Side, price: Ticks) -> Result<Ticks> {
+        let Some(best) = self.best_fit(side.opposite())? else {
+            return Ok(price);
         };
-        let best = best.price(side.opposite()).get();
-        match side {
-            Side::Bid => price.min(Ticks::new(best.saturating_sub(1))),
-            Side::Ask => price.max(Ticks::new(best.saturating_add(1))),
-        }
+        Ok(match side {
+            Side::Bid => price.min(Ticks::new(best.price.get().saturating_sub(1))),
+            Side::Ask => price.max(Ticks::new(best.price.get().saturating_add(1))),
+        })
     }
 
     #[inline(always)]

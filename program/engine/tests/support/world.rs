@@ -14,6 +14,7 @@ use quantdesk_engine::{
     state::{
         IndexEntry, Key, Ledger, LedgerView, Market, MarketStatus, MarketView, PositionCell, PriceCondition,
         TraderCell,
+        annex::ANNEX_SIZE,
         ledger::{LedgerIdentity, Policy, ledger_size},
         market::{MARKET_HEADER_SIZE, market_size},
     },
@@ -118,7 +119,7 @@ impl World {
     /// The bytes of both sides' indexes, used and unused.
     pub fn entries(&self, market: usize) -> &[u8] {
         let len = size_of::<IndexEntry>() * 2 * self.market(market).header.side_capacity() as usize;
-        &bytemuck::cast_slice(&self.markets[market])[MARKET_HEADER_SIZE..][..len]
+        &bytemuck::cast_slice(&self.markets[market])[MARKET_HEADER_SIZE + ANNEX_SIZE..][..len]
     }
 
     /// All account bytes: the ledger first, then the markets.
