@@ -1,6 +1,6 @@
 //! The program's oracle parsers against the official crates: same fields, exact conversion, every refusal.
 //!
-//! What is signed is parsed here without being verified; `oracle_signed.rs` has it verified.
+//! What is signed is parsed here without being verified; `oracle_signed` has it verified.
 
 mod every_kind;
 mod pyth_accounts;
