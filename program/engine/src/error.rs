@@ -118,6 +118,8 @@ pub enum EngineError {
     MatchLimitOutOfRange = 513,
     /// The order is pegged, a ladder's or waiting: it can only be cancelled.
     OrderNotAmendable = 514,
+    /// The index with the order's distance is beyond its limit, out of range, or too far through the mark.
+    PegNotForSale = 515,
 
     // 600: risk
     /// Equity would end below the initial margin requirement.

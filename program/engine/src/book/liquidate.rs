@@ -331,5 +331,6 @@ fn closing_order(side: Side, price: Ticks, lots: Lots, match_limit: u8) -> NewOr
         self_trade: SelfTrade::CancelMaker,
         reduce_only: true,
         match_limit,
+        peg_offset: 0,
     }
 }

@@ -23,13 +23,14 @@ impl Trading<'_> {
     /// Places an order of `trader`. On `Err` the views are left in an undefined state and must be discarded.
     ///
     /// Fails with `MarketNotActive`, `PriceNotValidForAction`, `OrderPriceOutOfRange`, `OrderOutsideBand`,
-    /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `ClientIdInUse`, `ReduceOnlyNothingToReduce`,
+    /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `PegNotForSale`, `ClientIdInUse`, `ReduceOnlyNothingToReduce`,
     /// `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
     /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`.
     #[inline(always)]
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
         let (kind, price) = match order.kind {
             OrderKind::PostOnlySlide => (OrderKind::PostOnly, self.slid_price(order.side, order.price)?),
+            OrderKind::Pegged => return self.place_pegged(trader, order),
             kind => (kind, order.price),
         };
         // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
@@ -96,7 +97,7 @@ impl Trading<'_> {
 
     /// WHY: out of line, since most orders do not ask.
     #[inline(never)]
-    fn standing(&self, trader: CellIndex) -> Result<Standing> {
+    pub(super) fn standing(&self, trader: CellIndex) -> Result<Standing> {
         let view = self.ledger.view();
         let equity = margin::maintenance(&view, view.trader(trader)?, self.now.unix_seconds)?.equity;
         Ok(Standing { excess: self.initial_margin(trader)?.excess()?, equity })
@@ -126,7 +127,7 @@ impl Trading<'_> {
 
     /// A client id may name one live order only, so that a repeated submission cannot become a second order.
     #[inline(always)]
-    fn check_client_id(&self, position: CellIndex, client_id: u64) -> Result<()> {
+    pub(super) fn check_client_id(&self, position: CellIndex, client_id: u64) -> Result<()> {
         if client_id == 0 {
             return Ok(());
         }
@@ -186,13 +187,19 @@ impl Trading<'_> {
         if order.kind.rests() && !taker.stopped {
             return self.rest(taker, order).map(Some);
         }
+        self.drop_remainder(taker, order)?;
+        Ok(None)
+    }
+
+    /// Says in the trail that what is left of an order was dropped.
+    #[inline(always)]
+    pub(super) fn drop_remainder(&mut self, taker: &Taker, order: &NewOrder) -> Result<()> {
         let mut event = TradeEvent::new(TradeEventKind::RemainderDropped, order.side);
         event.client_id = order.client_id;
         event.lots = taker.remaining;
         event.price = order.price;
         event.taker = taker.trader;
-        self.market.record(self.now, event)?;
-        Ok(None)
+        self.market.record(self.now, event)
     }
 
     /// Puts the remainder on the book and reserves margin for it.
@@ -200,6 +207,22 @@ impl Trading<'_> {
     pub(super) fn rest(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
         let key = IndexEntry::key_of(order.side, order.price);
         self.make_room(order.side, key)?;
+        let (handle, sequence) = self.add_order(taker, order)?;
+        self.market.insert(order.side, IndexEntry { key, node: handle, sequence })?;
+
+        let mut event = TradeEvent::new(TradeEventKind::Placed, order.side);
+        event.order = sequence;
+        event.client_id = order.client_id;
+        event.lots = taker.remaining;
+        event.price = order.price;
+        event.maker = taker.trader;
+        self.market.record(self.now, event)?;
+        Ok((handle, sequence))
+    }
+
+    /// Reserves margin for the remainder and adds its node to the position's orders. It has no entry yet.
+    #[inline(always)]
+    pub(super) fn add_order(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
         let notional = order.price.bounded_notional(taker.remaining, taker.tick_value);
         let position = self.ledger.position_mut(taker.position)?;
         if position.orders >= ORDERS_PER_POSITION_MAX {
@@ -225,15 +248,6 @@ impl Trading<'_> {
         if !newest.is_nil() {
             self.market.node_mut(newest)?.previous = handle;
         }
-        self.market.insert(order.side, IndexEntry { key, node: handle, sequence })?;
-
-        let mut event = TradeEvent::new(TradeEventKind::Placed, order.side);
-        event.order = sequence;
-        event.client_id = order.client_id;
-        event.lots = taker.remaining;
-        event.price = order.price;
-        event.maker = taker.trader;
-        self.market.record(self.now, event)?;
         Ok((handle, sequence))
     }
 
@@ -244,12 +258,13 @@ impl Trading<'_> {
         if self.market.side_len(side) < crate::math::to_usize(self.market.header.side_capacity()) {
             return Ok(());
         }
-        self.evict(side, key)
+        self.evict(self.market.worst(side), key)
     }
 
+    /// Evicts the worst order for one with this key. Fails with `BookFull` unless that is strictly better.
     #[inline(never)]
-    fn evict(&mut self, side: Side, key: u32) -> Result<()> {
-        match self.market.worst(side) {
+    pub(super) fn evict(&mut self, worst: Option<IndexEntry>, key: u32) -> Result<()> {
+        match worst {
             Some(worst) if worst.key < key => self.drop_order(worst.node, TradeEventKind::Evicted, CellIndex::NIL),
             _ => Err(EngineError::BookFull),
         }

@@ -425,5 +425,6 @@ fn closing(side: Side, price: i128, lots: i128) -> NewOrder {
         self_trade: SelfTrade::CancelMaker,
         reduce_only: true,
         match_limit: 1,
+        peg_offset: 0,
     }
 }

@@ -110,6 +110,7 @@ impl Model {
                 self_trade: SelfTrade::CancelMaker,
                 reduce_only: order.reduce_only,
                 match_limit: 255,
+                peg_offset: 0,
             };
             model.place_now(Some(trader), market, &anew).map(|outcome| outcome.resting)
         })
