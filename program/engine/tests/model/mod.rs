@@ -11,6 +11,7 @@ pub mod ladder;
 pub mod matching;
 pub mod outflow;
 pub mod pair;
+pub mod pegged;
 pub mod pool;
 pub mod price;
 pub mod resting;
@@ -75,6 +76,8 @@ pub struct Order {
     pub client_id: u64,
     pub expires_at: i64,
     pub reduce_only: bool,
+    /// Ticks from the index; `price` is its limit then.
+    pub peg: Option<i128>,
 }
 
 /// Best first: the price turned so that smaller is better, then the sequence.
@@ -86,6 +89,8 @@ pub struct Market {
     pub status: u8,
     pub bids: Queue,
     pub asks: Queue,
+    /// Orders pegged to the index, of both sides, in no order.
+    pub pegs: Vec<Order>,
     pub orders_placed: u64,
     pub events: u64,
     pub last_trade_price: i128,
@@ -267,6 +272,7 @@ impl Market {
             status: 1,
             bids: Queue::new(),
             asks: Queue::new(),
+            pegs: Vec::new(),
             orders_placed: 0,
             events: 0,
             last_trade_price: 0,
@@ -306,7 +312,7 @@ impl Market {
     }
 
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
-        self.bids.values().chain(self.asks.values())
+        self.bids.values().chain(self.asks.values()).chain(&self.pegs)
     }
 
     pub fn orders_of(&self, trader: usize) -> impl Iterator<Item = &Order> {
