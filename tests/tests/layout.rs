@@ -147,9 +147,9 @@ layout! {
     OpenTrader: 8, align 2 { sub_account 0 }
     CloseTrader: 8, align 4 { generation 0 }
     MoveCash: 16, align 8 { generation 0 atoms 8 }
-    PlaceOrder: 48, align 8 {
+    PlaceOrder: 56, align 8 {
         generation 0 price 4 lots 8 client_id 16 expires_at 24 valid_until 32 side 40 kind 41 self_trade 42
-        reduce_only 43 match_limit 44
+        reduce_only 43 match_limit 44 peg_offset 48
     }
     CancelOrder: 16, align 8 { generation 0 node 4 sequence 8 }
     CancelAll: 8, align 4 { generation 0 sides 4 limit 5 }
@@ -255,7 +255,7 @@ const REFUSALS: [(&str, u32); 28] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 69] = [
+const ENGINE_ERRORS: [(&str, u32); 70] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -290,6 +290,7 @@ const ENGINE_ERRORS: [(&str, u32); 69] = [
     ("MarketNotActive", 512),
     ("MatchLimitOutOfRange", 513),
     ("OrderNotAmendable", 514),
+    ("PegNotForSale", 515),
     ("BelowInitialMargin", 600),
     ("PositionTooLarge", 601),
     ("OpenInterestTooLarge", 602),

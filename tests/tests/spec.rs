@@ -696,6 +696,7 @@ fn arguments_of_orders() {
             self_trade,
             reduce_only,
             match_limit,
+            peg_offset,
         }
     );
 }
@@ -816,12 +817,13 @@ fn listing_bounds_and_limits() {
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 19] = [
+    let limits: [(&str, u64); 20] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
         ("`TIERS_MAX`", row::TIERS_MAX as u64),
         ("`SIDE_CAPACITY_MAX`", market::SIDE_CAPACITY_MAX.into()),
+        ("`PEGGED_MAX`", annex::PEGGED_MAX as u64),
         ("`ORDERS_PER_POSITION_MAX`", ORDERS_PER_POSITION_MAX.into()),
         ("u8", u8::MAX.into()),
         ("`CELLS_MAX`", CELLS_MAX.into()),

@@ -302,9 +302,13 @@ pub fn book(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
     require(resting == nodes, "B4", "every order node in use is on one side", nodes)
 }
 
-/// The same of orders pegged to the index: sorted by their distance from it; whether they cross is for their present
-/// prices to say.
+/// B1, B2, B4 of orders pegged to the index: sorted by their distance from it and not crossed, since one index moves both
+/// sides; entries and nodes agree.
 pub fn pegged(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
+    let best = |side| market.pegged(side).last().map(|entry| IndexEntry::peg_offset_of(side, entry.key));
+    if let (Some(bid), Some(ask)) = (best(Side::Bid), best(Side::Ask)) {
+        require(bid < ask, "B1", "pegged orders do not cross", bid)?;
+    }
     let mut found = 0i128;
     for side in [Side::Bid, Side::Ask] {
         let (entries, all) = (market.pegged(side), market.annex.pegged(side));
