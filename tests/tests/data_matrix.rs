@@ -335,7 +335,6 @@ fn fields() -> Vec<Field> {
         field(Tag::PlaceOrder, 40, 8, past, Refusal::InstructionExpired),
         field(Tag::PlaceOrder, 48, 1, after(1), Refusal::FieldInvalid),
         field(Tag::PlaceOrder, 49, 1, after(6), Refusal::FieldInvalid),
-        field(Tag::PlaceOrder, 49, 1, [6], EngineError::PegNotForSale),
         field(Tag::PlaceOrder, 56, 4, [1, 1 << 31, (1 << 32) - 1], Refusal::FieldInvalid),
         field(Tag::PlaceOrder, 50, 1, after(3), Refusal::FieldInvalid),
         field(Tag::PlaceOrder, 51, 1, after(1), Refusal::FieldInvalid),

@@ -194,8 +194,8 @@ impl Audit {
         Ok(flows)
     }
 
-    /// A resting order fills at its own price, a pegged one at that or better, a taking one at its limit or better; a liquidation has no limit of its
-    /// owner's.
+    /// A resting order fills at its own price, a pegged one at that or better, a taking one at its limit or better; a
+    /// liquidation has no limit of its owner's.
     fn check_limits(&self, op: &Op, market: usize, event: &Event) -> Explained {
         let resting = self.limits.get(&(market, event.order));
         let kept = resting.is_some_and(|(limit, pegged)| match event.side {
