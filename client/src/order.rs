@@ -66,6 +66,7 @@ impl Ticket {
                 self_trade: SelfTrade::CancelMaker,
                 reduce_only: false,
                 match_limit: 32,
+                peg_offset: 0,
             },
         }
     }
@@ -78,6 +79,13 @@ impl Ticket {
     /// Rests at the price, or a tick behind the best order on the other side.
     pub const fn post_only_slide(self) -> Self {
         self.kind(OrderKind::PostOnlySlide)
+    }
+
+    /// Rests so many ticks from the index, above it or below, wherever it goes; never filled beyond the price. Fails if it
+    /// would take, or if it is not for sale at present.
+    pub const fn pegged(mut self, offset: i32) -> Self {
+        self.order.peg_offset = offset;
+        self.kind(OrderKind::Pegged)
     }
 
     /// Takes at the price or better, drops the rest.

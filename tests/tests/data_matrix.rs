@@ -69,7 +69,7 @@ const fn length(tag: Tag) -> usize {
         Tag::SettleMarketPosition | Tag::CancelForRisk | Tag::Liquidate | Tag::AbsorbShortfall | Tag::Deleverage => 24,
         Tag::TransferCash | Tag::TakeOver => 32,
         Tag::CreateExchange => 48,
-        Tag::PlaceOrder => 56,
+        Tag::PlaceOrder => 64,
         Tag::SetMargin => 120,
         Tag::ListMarket => 712,
     }
@@ -101,7 +101,7 @@ fn padding(tag: Tag) -> Vec<usize> {
             [11].into_iter().chain(20..24).chain(given).chain(tier(3)..tier(6)).collect()
         }
         Tag::OpenTrader | Tag::UpdatePrice => (10..16).collect(),
-        Tag::PlaceOrder => (53..56).collect(),
+        Tag::PlaceOrder => (53..56).chain(60..64).collect(),
         Tag::CancelAll => (14..16).collect(),
         Tag::CollectFees | Tag::CancelOrder | Tag::Heartbeat => Vec::new(),
         Tag::ListMarket => {
@@ -335,7 +335,8 @@ fn fields() -> Vec<Field> {
         field(Tag::PlaceOrder, 32, 8, past, EngineError::OrderExpired),
         field(Tag::PlaceOrder, 40, 8, past, Refusal::InstructionExpired),
         field(Tag::PlaceOrder, 48, 1, after(1), Refusal::FieldInvalid),
-        field(Tag::PlaceOrder, 49, 1, after(5), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 49, 1, after(6), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 56, 4, [1, 1 << 31, (1 << 32) - 1], Refusal::FieldInvalid),
         field(Tag::PlaceOrder, 50, 1, after(3), Refusal::FieldInvalid),
         field(Tag::PlaceOrder, 51, 1, after(1), Refusal::FieldInvalid),
         field(Tag::PlaceOrder, 52, 1, [0], EngineError::MatchLimitOutOfRange),

@@ -869,14 +869,16 @@ impl Run {
             OrderKind::FillOrKill,
             OrderKind::PostOnly,
             OrderKind::PostOnlySlide,
+            OrderKind::Pegged,
         ];
         let policies = [SelfTrade::CancelMaker, SelfTrade::CancelTaker, SelfTrade::CancelBoth, SelfTrade::Decrement];
         let now = self.desk.chain.unix_seconds();
         let expiry =
             |random: &mut ChaCha8Rng| if random.random_bool(0.1) { now + random.random_range(-3..20) } else { 0 };
+        let kind = if random.random_bool(0.6) { OrderKind::Limit } else { *kinds.choose(random).unwrap() };
         let order = NewOrder {
             side: if random.random_bool(0.5) { Side::Bid } else { Side::Ask },
-            kind: if random.random_bool(0.6) { OrderKind::Limit } else { *kinds.choose(random).unwrap() },
+            kind,
             price: Ticks::new((mark + distance) as u32),
             lots: Lots::new(lots),
             client_id: if random.random_bool(0.2) { random.random_range(1..6) } else { 0 },
@@ -884,6 +886,7 @@ impl Run {
             self_trade: *policies.choose(random).unwrap(),
             reduce_only: random.random_bool(0.08),
             match_limit: if random.random_bool(0.02) { 0 } else { random.random_range(1..12) },
+            peg_offset: if kind == OrderKind::Pegged { random.random_range(-60..60) } else { 0 },
         };
         Operation::Place { trader, market, order, until: UnixSeconds::new(expiry(random)) }
     }

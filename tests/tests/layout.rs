@@ -150,9 +150,9 @@ layout! {
     OpenTrader: 8, align 2 { sub_account 0 }
     CloseTrader: 8, align 4 { generation 0 }
     MoveCash: 16, align 8 { generation 0 atoms 8 }
-    PlaceOrder: 48, align 8 {
+    PlaceOrder: 56, align 8 {
         generation 0 price 4 lots 8 client_id 16 expires_at 24 valid_until 32 side 40 kind 41 self_trade 42
-        reduce_only 43 match_limit 44
+        reduce_only 43 match_limit 44 peg_offset 48
     }
     CancelOrder: 16, align 8 { generation 0 node 4 sequence 8 }
     CancelAll: 8, align 4 { generation 0 sides 4 limit 5 }
@@ -260,7 +260,7 @@ const REFUSALS: [(&str, u32); 28] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 73] = [
+const ENGINE_ERRORS: [(&str, u32); 74] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -295,6 +295,7 @@ const ENGINE_ERRORS: [(&str, u32); 73] = [
     ("MarketNotActive", 512),
     ("MatchLimitOutOfRange", 513),
     ("OrderNotAmendable", 514),
+    ("PegNotForSale", 515),
     ("OrderWaiting", 520),
     ("OrderNotDelayable", 521),
     ("TakersTooMany", 522),

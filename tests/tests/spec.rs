@@ -698,6 +698,7 @@ fn arguments_of_orders() {
             self_trade,
             reduce_only,
             match_limit,
+            peg_offset,
         }
     );
 }
@@ -825,6 +826,7 @@ fn listing_bounds_and_limits() {
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
         ("`TIERS_MAX`", row::TIERS_MAX as u64),
         ("`SIDE_CAPACITY_MAX`", market::SIDE_CAPACITY_MAX.into()),
+        ("`PEGGED_MAX`", annex::PEGGED_MAX as u64),
         ("`ORDERS_PER_POSITION_MAX`", ORDERS_PER_POSITION_MAX.into()),
         ("`DELAYED_MAX`", state::annex::DELAYED_MAX as u64),
         ("u8", u8::MAX.into()),

@@ -127,6 +127,11 @@ fn on_the_way() -> Vec<Case> {
         Case::new("1 maker, whose order remains in part", |vm, stage| {
             Match { resting: 3 * SOL, ..BUY }.measure(vm, stage)
         }),
+        Case::new("1 maker, pegged", |vm, mut stage| {
+            let bob = stage.makers[0];
+            stage.place(&bob, &ask(MARK, SOL).pegged(1).build())?;
+            vm.accepted(&stage.desk, &stage.order(&bid(BEST_ASK, SOL).immediate_or_cancel().build()))
+        }),
         Case::new("1 maker, then a limit order's remainder rests", |vm, mut stage| {
             let bob = stage.makers[0];
             stage.place(&bob, &ask(BEST_ASK, SOL).build())?;

@@ -100,6 +100,9 @@ fn places() -> Vec<Case> {
     cases.push(Case::new("PlaceOrder, reduce-only, rests", |vm, stage| {
         vm.accepted(&stage.desk, &stage.order(&ask(MARK + HALF, SOL).post_only().reduce_only().build()))
     }));
+    cases.push(Case::new("PlaceOrder, pegged", |vm, stage| {
+        vm.accepted(&stage.desk, &stage.order(&bid(MARK, SOL).pegged(-1).build()))
+    }));
     cases.push(Case::new("PlaceOrder, IOC, nothing crosses", |vm, stage| {
         vm.accepted(&stage.desk, &stage.order(&bid(MARK - HALF, SOL).immediate_or_cancel().build()))
     }));

@@ -118,6 +118,8 @@ pub enum EngineError {
     MatchLimitOutOfRange = 513,
     /// The order is pegged, a ladder's or waiting: it can only be cancelled.
     OrderNotAmendable = 514,
+    /// The index with the order's distance is beyond its limit, out of range, or too far through the mark.
+    PegNotForSale = 515,
     /// The order is a taker that waits: its owner cannot take it back.
     OrderWaiting = 520,
     /// In a market where takers wait: a fill-or-kill order, or one that would wait and stop at its owner's own orders.

@@ -11,7 +11,7 @@ use crate::{
         ring,
     },
     state::{
-        Cell, Delayed, IndexEntry, LedgerView, MarketRow, MarketStatus, MarketView, OrderNode, PositionCell,
+        Cell, Delayed, IndexEntry, LedgerView, MarketRow, MarketStatus, MarketView, OrderNode, PositionCell, Source,
         TraderCell, annex::DELAYED_MAX, market::Deleverage,
     },
     units::{
@@ -76,6 +76,7 @@ pub fn check_all(ledger: &LedgerView<'_>, markets: &[MarketView<'_>], vault_toke
     ledger.traders().try_for_each(|(_, trader)| requirements(ledger, trader))?;
     for market in markets {
         book(ledger, market)?;
+        pegged(ledger, market)?;
         reservations(ledger, market)?;
         deleveraging(ledger, market)?;
         waiting(ledger, market)?;
@@ -287,9 +288,12 @@ fn free_list<T: Slot>(slots: &[T], list: crate::slab::free_list::FreeList) -> Ch
 /// B1, B2, B4, B5: sorted and uncrossed, entries and nodes agree, orders belong to live traders, nodes are conserved.
 pub fn book(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
     for side in [Side::Bid, Side::Ask] {
-        sorted(market, side)?;
-        for entry in market.entries(side) {
-            order(ledger, market, side, entry)?;
+        let entries = market.entries(side);
+        sorted(entries)?;
+        for entry in entries {
+            named(ledger, market, side, entry, Source::Book)?;
+            let priced = market.node(entry.node).is_some_and(|node| node.price == entry.price(side));
+            require(priced, "B2", "entry and node agree", entry.node.get())?;
         }
     }
     if let (Some(bid), Some(ask)) = (market.best_price(Side::Bid), market.best_price(Side::Ask)) {
@@ -298,13 +302,43 @@ pub fn book(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
     free_list(market.nodes, market.header.nodes)?;
     let sides = [Side::Bid, Side::Ask];
     let resting = sum(sides.into_iter().map(|side| count(market.entries(side).iter())));
-    let in_book = |node: &&OrderNode| !node.sequence.is_zero() && node.is_in_book();
-    let nodes = count(market.nodes.iter().filter(in_book));
+    let nodes = nodes_of(market, Source::Book);
     require(resting == nodes, "B4", "every order node in use is on one side", nodes)
 }
 
-fn sorted(market: &MarketView<'_>, side: Side) -> Check {
-    let entries = market.entries(side);
+/// B1, B2, B4 of orders pegged to the index: sorted by their distance from it and not crossed, since one index moves both
+/// sides; entries and nodes agree.
+pub fn pegged(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
+    let best = |side| market.pegged(side).last().map(|entry| IndexEntry::peg_offset_of(side, entry.key));
+    if let (Some(bid), Some(ask)) = (best(Side::Bid), best(Side::Ask)) {
+        require(bid < ask, "B1", "pegged orders do not cross", bid)?;
+    }
+    let mut found = 0i128;
+    for side in [Side::Bid, Side::Ask] {
+        let (entries, all) = (market.pegged(side), market.annex.pegged(side));
+        let len = market.header.pegged_len(side);
+        require(entries.len() == len, "B4", "pegged orders fit into their array", i128::try_from(len).unwrap_or(0))?;
+        sorted(entries)?;
+        for entry in entries {
+            named(ledger, market, side, entry, Source::Pegged)?;
+            let placed = market.node(entry.node).is_some_and(|node| node.place == entry.key);
+            require(placed, "B2", "entry and node agree", entry.node.get())?;
+        }
+        let unused = all.get(len..).unwrap_or(&[]).iter().all(|entry| *entry == IndexEntry::zeroed());
+        require(unused, "B4", "unused entries of pegged orders are zero", side.byte())?;
+        found = found.saturating_add(count(entries.iter()));
+    }
+    let nodes = nodes_of(market, Source::Pegged);
+    require(found == nodes, "B4", "every pegged order's node has an entry", nodes)
+}
+
+/// Live nodes that trade there.
+fn nodes_of(market: &MarketView<'_>, source: Source) -> i128 {
+    let live = market.nodes.iter().filter(|node| !node.sequence.is_zero());
+    count(live.filter(|node| node.source() == source))
+}
+
+fn sorted(entries: &[IndexEntry]) -> Check {
     for (worse, better) in entries.iter().zip(entries.iter().skip(1)) {
         let ascending = worse.key < better.key || (worse.key == better.key && worse.sequence > better.sequence);
         require(ascending, "B1", "price, then time", better.node.get())?;
@@ -312,12 +346,13 @@ fn sorted(market: &MarketView<'_>, side: Side) -> Check {
     Ok(())
 }
 
-fn order(ledger: &LedgerView<'_>, market: &MarketView<'_>, side: Side, entry: &IndexEntry) -> Check {
+/// What an entry names is an order that trades there.
+fn named(ledger: &LedgerView<'_>, market: &MarketView<'_>, side: Side, entry: &IndexEntry, source: Source) -> Check {
     let place = entry.node.get();
     let Some(node) = market.node(entry.node) else {
         return require(false, "B2", "an entry names a live node", place);
     };
-    let same = node.sequence == entry.sequence && node.side() == side && node.price == entry.price(side);
+    let same = node.sequence == entry.sequence && node.side() == side && node.source() == source;
     require(same, "B2", "entry and node agree", place)?;
     require(node.sequence <= market.header.orders_placed, "B5", "order numbers were given out", place)?;
     let row = ledger.row(market.header.index)?;

@@ -260,6 +260,36 @@ fn a_match_limit_never_leaves_the_book_crossed() {
     expect(&happened, &["Expired", "Filled", "RemainderDropped", "FillOrKillUnfilled", "PostOnlyWouldCross"]);
 }
 
+/// Pegged orders of two owners beside orders at fixed prices, and an index that moves under them.
+#[test]
+fn pegged_orders_while_the_index_moves() {
+    let pegged = |trader, side, offset, limit, lots| {
+        place(trader, NewOrder { peg_offset: offset, ..order(side, OrderKind::Pegged, limit, lots) })
+    };
+    let taking = |side, price| place(SUB, order(side, OrderKind::ImmediateOrCancel, price, 3));
+    let mut short_lived = NewOrder { peg_offset: 0, ..order(BID, OrderKind::Pegged, 101, 2) };
+    short_lived.expires_at = UnixSeconds::new(1_000_003);
+    let alphabet = vec![
+        pegged(MAIN, BID, -1, 100, 2),
+        pegged(STRANGER, BID, -1, 99, 1),
+        pegged(STRANGER, ASK, 1, 100, 2),
+        pegged(STRANGER, ASK, 0, 99, 1),
+        place(STRANGER, short_lived),
+        limit(STRANGER, BID, 99, 1),
+        limit(STRANGER, ASK, 100, 1),
+        taking(BID, 101),
+        taking(ASK, 99),
+        cancel_oldest(STRANGER),
+        price(99),
+        price(101),
+        pass(5),
+    ];
+    let happened = Scope::explore(alphabet, 4, &start(listing::usual(), 1_000_000));
+    let names =
+        ["PegPlaced", "PegDropped", "Filled", "PegNotForSale", "PostOnlyWouldCross", "Expired", "SelfTradePrevented"];
+    expect(&happened, &names);
+}
+
 /// Just enough cash for a lot or two, a mark that moves, and money that leaves.
 #[test]
 fn margin_holds_while_the_mark_moves_and_money_leaves() {

@@ -340,6 +340,56 @@ fn inv_b2_orders_that_contradict_their_entries_or_bounds_are_found() {
     assert_eq!(market_damage(node(44, 200)), ("S1", "account bytes can be followed"));
 }
 
+/// Where the bids pegged to the index lie.
+const PEGGED_BIDS: usize = size_of::<MarketHeader>() + 5_504 + 2_048;
+/// How many there are, in the header.
+const PEGGED_BIDS_LEN: usize = 192;
+
+#[test]
+fn inv_b1_b2_b4_damage_to_pegged_orders_is_found() {
+    let mut world = busy();
+    let maker = world.funded(7, 10_000_000);
+    for offset in [-2, -4, -4] {
+        let order = NewOrder { peg_offset: offset, ..order(Side::Bid, OrderKind::Pegged, 100, 1) };
+        world.place(0, maker, &order).unwrap();
+    }
+    let damage = |world: &World, damage: &dyn Fn(&mut [u8])| {
+        let mut copy = world.clone();
+        damage(copy.market_bytes(0));
+        found(&copy)
+    };
+    assert_eq!(damage(&world, &|_| ()), ("none", "nothing found"));
+    let ask = NewOrder { peg_offset: -1, ..order(Side::Ask, OrderKind::Pegged, 98, 1) };
+    world.place(0, maker, &ask).unwrap();
+    let crossing =
+        |bytes: &mut [u8]| bytes[PEGGED_BIDS + 2 * ENTRY..][..4].copy_from_slice(&0x7fff_ffffu32.to_le_bytes());
+    assert_eq!(damage(&world, &crossing), ("B1", "pegged orders do not cross"));
+    for first in [0, 1] {
+        let swapped = |bytes: &mut [u8]| swap_entries(bytes, PEGGED_BIDS + first * ENTRY);
+        assert_eq!(damage(&world, &swapped), ("B1", "price, then time"));
+    }
+    let agree = ("B2", "entry and node agree");
+    let node = |offset: usize, value: u8| {
+        move |bytes: &mut [u8]| bytes[NODES + NODE * usize::from(bytes[PEGGED_BIDS + 4]) + offset] = value
+    };
+    for (offset, value) in [(0, 77), (56, 1), (58, 2), (60, 9)] {
+        assert_eq!(damage(&world, &node(offset, value)), agree);
+    }
+    assert_eq!(damage(&world, &node(16, 0)), ("B2", "an order has lots, and no more than the largest order"));
+    assert_eq!(damage(&world, &node(32, 9)), ("B2", "an order's owner tag is its owner's"));
+    assert_eq!(damage(&world, &node(58, 0)), ("B4", "every order node in use is on one side"));
+    assert_eq!(damage(&world, &|bytes| bytes[PEGGED_BIDS + 4] = 99), ("B2", "an entry names a live node"));
+    assert_eq!(damage(&world, &|bytes| bytes[PEGGED_BIDS_LEN] = 129), ("B4", "pegged orders fit into their array"));
+    assert_eq!(damage(&world, &|bytes| bytes[PEGGED_BIDS_LEN] = 4), ("B1", "price, then time"));
+    let unused = ("B4", "unused entries of pegged orders are zero");
+    assert_eq!(damage(&world, &|bytes| bytes[PEGGED_BIDS + 3 * ENTRY] = 1), unused);
+    let lost = |bytes: &mut [u8]| {
+        bytes[PEGGED_BIDS_LEN] = 2;
+        bytes[PEGGED_BIDS + 2 * ENTRY..][..ENTRY].fill(0);
+    };
+    assert_eq!(damage(&world, &lost), ("B4", "every pegged order's node has an entry"));
+}
+
 #[test]
 fn inv_p4_reservations_that_differ_from_the_orders_are_found() {
     let lots = ("P4", "open lots are those of the orders");

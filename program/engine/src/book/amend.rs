@@ -94,5 +94,6 @@ const fn as_new(node: &OrderNode, price: Ticks, lots: Lots) -> NewOrder {
         self_trade: SelfTrade::CancelMaker,
         reduce_only: node.is_reduce_only(),
         match_limit: u8::MAX,
+        peg_offset: 0,
     }
 }

@@ -81,7 +81,7 @@ impl Trading<'_> {
         match order.kind {
             // Nothing can be promised about a later moment.
             OrderKind::FillOrKill => return Err(EngineError::OrderNotDelayable),
-            OrderKind::PostOnly | OrderKind::PostOnlySlide => return Ok(None),
+            OrderKind::PostOnly | OrderKind::PostOnlySlide | OrderKind::Pegged => return Ok(None),
             OrderKind::Limit | OrderKind::Market | OrderKind::ImmediateOrCancel => {}
         }
         let best = self.best_fit(order.side.opposite())?;
@@ -354,5 +354,6 @@ fn as_order(node: &OrderNode, kind: OrderKind, match_limit: u8) -> NewOrder {
         self_trade: SelfTrade::CancelMaker,
         reduce_only: node.is_reduce_only(),
         match_limit,
+        peg_offset: 0,
     }
 }

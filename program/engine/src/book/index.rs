@@ -1,10 +1,10 @@
-//! The sorted index of a side: search, insert, remove.
+//! The sorted index of a side, and that of its orders pegged to the index price: search, insert, remove.
 
 use crate::{
     error::{EngineError, Result},
     math,
     slab::memory,
-    state::{IndexEntry, Market},
+    state::{IndexEntry, Market, annex::PEGGED_MAX},
     units::{Sequence, Side},
 };
 use bytemuck::Zeroable;
@@ -47,6 +47,36 @@ fn position_of(entries: &[IndexEntry], key: u32, sequence: Sequence) -> usize {
     entries.partition_point(|entry| entry.key < key || (entry.key == key && entry.sequence > sequence))
 }
 
+/// Entries, used and unused, and how many are used.
+type Entries<'a> = (&'a mut [IndexEntry], &'a mut u32);
+
+/// Puts the newest order's entry in its place. Fails with `BookFull`.
+#[inline(always)]
+fn insert((entries, len): Entries<'_>, entry: IndexEntry) -> Result<()> {
+    let used = math::to_usize(*len);
+    let place = place_of_newest(entries.get(..used).ok_or(EngineError::Corrupt)?, entry.key);
+    memory::shift_up(entries, place, used);
+    *entries.get_mut(place).ok_or(EngineError::BookFull)? = entry;
+    *len = len.wrapping_add(1);
+    Ok(())
+}
+
+/// Takes out the entry of the order with this key and sequence. Fails with `Corrupt` if there is none.
+#[inline(always)]
+fn remove((entries, len): Entries<'_>, key: u32, sequence: Sequence) -> Result<()> {
+    let used = math::to_usize(*len);
+    let place = position_of(entries.get(..used).ok_or(EngineError::Corrupt)?, key, sequence);
+    let found = entries.get(place).ok_or(EngineError::Corrupt)?;
+    if place >= used || found.sequence != sequence {
+        return Err(EngineError::Corrupt);
+    }
+    memory::shift_down(entries, place, used);
+    let last = used.wrapping_sub(1);
+    *entries.get_mut(last).ok_or(EngineError::Corrupt)? = IndexEntry::zeroed();
+    *len = math::to_u32(last)?;
+    Ok(())
+}
+
 impl Market<'_> {
     /// Best entry of a side.
     #[inline(always)]
@@ -73,13 +103,7 @@ impl Market<'_> {
     /// Puts the newest order's entry in its place. Fails with `BookFull`.
     #[inline(always)]
     pub(crate) fn insert(&mut self, side: Side, entry: IndexEntry) -> Result<()> {
-        let (entries, len) = self.side_mut(side);
-        let used = math::to_usize(*len);
-        let place = place_of_newest(entries.get(..used).ok_or(EngineError::Corrupt)?, entry.key);
-        memory::shift_up(entries, place, used);
-        *entries.get_mut(place).ok_or(EngineError::BookFull)? = entry;
-        *len = len.wrapping_add(1);
-        Ok(())
+        insert(self.side_mut(side), entry)
     }
 
     /// Takes out the best entry. Fails with `Corrupt` if the side is empty.
@@ -95,18 +119,22 @@ impl Market<'_> {
     /// Takes out the entry of the order with this key and sequence. Fails with `Corrupt` if there is none.
     #[inline(always)]
     pub(crate) fn remove(&mut self, side: Side, key: u32, sequence: Sequence) -> Result<()> {
-        let (entries, len) = self.side_mut(side);
-        let used = math::to_usize(*len);
-        let place = position_of(entries.get(..used).ok_or(EngineError::Corrupt)?, key, sequence);
-        let found = entries.get(place).ok_or(EngineError::Corrupt)?;
-        if place >= used || found.sequence != sequence {
-            return Err(EngineError::Corrupt);
-        }
-        memory::shift_down(entries, place, used);
-        let last = used.wrapping_sub(1);
-        *entries.get_mut(last).ok_or(EngineError::Corrupt)? = IndexEntry::zeroed();
-        *len = math::to_u32(last)?;
-        Ok(())
+        remove(self.side_mut(side), key, sequence)
+    }
+
+    /// Entries of a side's orders pegged to the index, worst first.
+    pub(crate) fn pegged(&self, side: Side) -> &[IndexEntry] {
+        self.annex.pegged(side).get(..self.header.pegged_len(side).min(PEGGED_MAX)).unwrap_or(&[])
+    }
+
+    /// As [`Self::insert`], of an order pegged to the index.
+    pub(crate) fn insert_pegged(&mut self, side: Side, entry: IndexEntry) -> Result<()> {
+        insert(self.pegged_mut(side), entry)
+    }
+
+    /// As [`Self::remove`], of an order pegged to the index.
+    pub(crate) fn remove_pegged(&mut self, side: Side, key: u32, sequence: Sequence) -> Result<()> {
+        remove(self.pegged_mut(side), key, sequence)
     }
 
     /// Moves the entry of the order with this key and sequence to where the newest order with `entry`'s key goes, and makes
@@ -132,10 +160,17 @@ impl Market<'_> {
     }
 
     #[inline(always)]
-    fn side_mut(&mut self, side: Side) -> (&mut [IndexEntry], &mut u32) {
+    fn side_mut(&mut self, side: Side) -> Entries<'_> {
         match side {
             Side::Bid => (self.bids, &mut self.header.bids_len),
             Side::Ask => (self.asks, &mut self.header.asks_len),
+        }
+    }
+
+    fn pegged_mut(&mut self, side: Side) -> Entries<'_> {
+        match side {
+            Side::Bid => (&mut self.annex.pegged_bids, &mut self.header.pegged_bids_len),
+            Side::Ask => (&mut self.annex.pegged_asks, &mut self.header.pegged_asks_len),
         }
     }
 }

@@ -249,10 +249,8 @@ impl Trading<'_> {
     fn lots_at(&self, price: Ticks, side: Side) -> Result<Lots> {
         let view = self.market.view();
         if !view.header.is_plain(side.opposite()) {
-            // WHY: a level at a time is only quicker; with more than the book it goes by the offer.
-            let best = self.best_fit(side.opposite())?.ok_or(EngineError::Corrupt)?;
-            let node = view.node(best.node).ok_or(EngineError::Corrupt)?;
-            return Ok(node.lots.min(best.room));
+            // WHY: a level at a time is only quicker; with more than the book the exact size is always asked for.
+            return Ok(Lots::MAX);
         }
         let level =
             view.entries(side.opposite()).iter().rev().take_while(|entry| entry.price(side.opposite()) == price);
@@ -334,5 +332,6 @@ fn closing_order(side: Side, price: Ticks, lots: Lots, match_limit: u8) -> NewOr
         self_trade: SelfTrade::CancelMaker,
         reduce_only: true,
         match_limit,
+        peg_offset: 0,
     }
 }

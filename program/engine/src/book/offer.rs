@@ -111,10 +111,14 @@ impl Trading<'_> {
 /// Whether what is pegged or on a ladder is for the moment not for sale at `price`: beyond its limit, or stale for those
 /// who would take it.
 pub(super) const fn is_unfit(node: &OrderNode, price: Ticks, row: &MarketRow) -> bool {
-    let side = node.side();
+    is_unfit_at(node.side(), node.price, price, row)
+}
+
+/// The same of an order with this side and limit.
+pub(super) const fn is_unfit_at(side: Side, limit: Ticks, price: Ticks, row: &MarketRow) -> bool {
     let beyond = match side {
-        Side::Bid => price.get() > node.price.get(),
-        Side::Ask => price.get() < node.price.get(),
+        Side::Bid => price.get() > limit.get(),
+        Side::Ask => price.get() < limit.get(),
     };
     beyond || is_stale(side.opposite(), price, row.mark)
 }

@@ -18,6 +18,8 @@ pub enum OrderKind {
     PostOnly = 4,
     /// Rests at its price, or where it would take, a tick behind the best order on the other side.
     PostOnlySlide = 5,
+    /// Rests at a distance from the index, wherever that goes, but is never filled beyond its price. Fails if it would take.
+    Pegged = 6,
 }
 
 /// What happens when an order meets one of the same owner, in whichever sub-account.
@@ -55,6 +57,8 @@ pub struct NewOrder {
     pub reduce_only: bool,
     /// Most resting orders it may meet, 1 to 255.
     pub match_limit: u8,
+    /// Distance of a pegged order from the index, in ticks, either way; means nothing for other kinds.
+    pub peg_offset: i32,
 }
 
 /// What became of an order.
@@ -82,11 +86,12 @@ impl OrderKind {
             3 => Self::FillOrKill,
             4 => Self::PostOnly,
             5 => Self::PostOnlySlide,
+            6 => Self::Pegged,
             _ => return None,
         })
     }
 
-    /// Whether a remainder may rest.
+    /// Whether a remainder may rest in the book.
     #[inline(always)]
     pub const fn rests(self) -> bool {
         matches!(self, Self::Limit | Self::PostOnly)

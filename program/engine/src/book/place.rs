@@ -23,8 +23,8 @@ impl Trading<'_> {
     /// Places an order of `trader`. On `Err` the views are left in an undefined state and must be discarded.
     ///
     /// Fails with `MarketNotActive`, `PriceNotValidForAction`, `OrderPriceOutOfRange`, `OrderOutsideBand`,
-    /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `ClientIdInUse`, `ReduceOnlyNothingToReduce`,
-    /// `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
+    /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `PegNotForSale`, `ClientIdInUse`,
+    /// `ReduceOnlyNothingToReduce`, `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
     /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`;
     /// where takers wait, also with `OrderNotDelayable` or `TakersTooMany`.
     #[inline(always)]
@@ -36,6 +36,7 @@ impl Trading<'_> {
         }
         let (kind, price) = match order.kind {
             OrderKind::PostOnlySlide => (OrderKind::PostOnly, self.slid_price(order.side, order.price)?),
+            OrderKind::Pegged => return self.place_pegged(trader, order),
             kind => (kind, order.price),
         };
         // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
@@ -192,13 +193,19 @@ impl Trading<'_> {
         if order.kind.rests() && taker.stopped.is_none() {
             return self.rest(taker, order).map(Some);
         }
+        self.drop_remainder(taker, order)?;
+        Ok(None)
+    }
+
+    /// Says in the trail that what is left of an order was dropped.
+    #[inline(always)]
+    pub(super) fn drop_remainder(&mut self, taker: &Taker, order: &NewOrder) -> Result<()> {
         let mut event = TradeEvent::new(TradeEventKind::RemainderDropped, order.side);
         event.client_id = order.client_id;
         event.lots = taker.remaining;
         event.price = order.price;
         event.taker = taker.trader;
-        self.market.record(self.now, event)?;
-        Ok(None)
+        self.market.record(self.now, event)
     }
 
     /// Puts the remainder on the book and reserves margin for it.
@@ -268,12 +275,13 @@ impl Trading<'_> {
         if self.market.side_len(side) < crate::math::to_usize(self.market.header.side_capacity()) {
             return Ok(());
         }
-        self.evict(side, key)
+        self.evict(self.market.worst(side), key)
     }
 
+    /// Evicts the worst order for one with this key. Fails with `BookFull` unless that is strictly better.
     #[inline(never)]
-    fn evict(&mut self, side: Side, key: u32) -> Result<()> {
-        match self.market.worst(side) {
+    pub(super) fn evict(&mut self, worst: Option<IndexEntry>, key: u32) -> Result<()> {
+        match worst {
             Some(worst) if worst.key < key => self.drop_order(worst.node, TradeEventKind::Evicted, CellIndex::NIL),
             _ => Err(EngineError::BookFull),
         }

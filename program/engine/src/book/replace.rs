@@ -72,6 +72,7 @@ impl Quote {
             self_trade: SelfTrade::CancelMaker,
             reduce_only: false,
             match_limit: 1,
+            peg_offset: 0,
         }
     }
 }

@@ -49,6 +49,11 @@ pub enum TradeEventKind {
     /// A quote was moved, or what a waiting taker left unfilled rests now: order number `client_id` became order `order`,
     /// `lots` at `price`, owned by `maker`.
     Replaced = 17,
+    /// An order pegged to the index rests: `lots`, owned by `maker`, filled at `price` at worst; see
+    /// [`TradeEvent::peg_offset`].
+    PegPlaced = 18,
+    /// A pegged order was met where it is not for sale, beyond its price or far through the mark, and dropped.
+    PegDropped = 19,
     /// A taking order waits: `lots` with the limit `price`, owned by `maker`.
     TakerQueued = 22,
     /// A waiting taker might not run when its time had come; `lots` are what remained.
@@ -129,7 +134,7 @@ pub struct TradeEvent {
     pub price: Ticks,
     /// Trader cell of the resting order's owner, or nil.
     pub maker: CellIndex,
-    /// Trader cell of the taker, or nil.
+    /// Trader cell of the taker, or nil; see also [`Self::peg_offset`].
     pub taker: CellIndex,
     kind: u8,
     side: u8,
@@ -210,10 +215,21 @@ impl TradeEvent {
             15 => TradeEventKind::Amended,
             16 => TradeEventKind::DeadmanCancelled,
             17 => TradeEventKind::Replaced,
+            18 => TradeEventKind::PegPlaced,
+            19 => TradeEventKind::PegDropped,
             22 => TradeEventKind::TakerQueued,
             23 => TradeEventKind::TakerDropped,
             _ => return None,
         })
+    }
+
+    /// Distance from the index of the order that a [`TradeEventKind::PegPlaced`] is about, in ticks. There is no taker, and the
+    /// distance is in its place.
+    pub const fn peg_offset(&self) -> Option<i32> {
+        match self.kind() {
+            Some(TradeEventKind::PegPlaced) => Some(self.taker.get().cast_signed()),
+            _ => None,
+        }
     }
 
     /// Side of the resting order; for a dropped remainder, of the taker.

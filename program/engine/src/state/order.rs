@@ -10,7 +10,8 @@ use bytemuck::{Pod, Zeroable};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct IndexEntry {
-    /// Price turned so that larger is better on either side: the price of a bid, its bitwise complement for an ask.
+    /// Price turned so that larger is better on either side: the price of a bid, its bitwise complement for an ask. Of an order
+    /// pegged to the index, its distance turned likewise; see [`Self::peg_key_of`].
     pub key: u32,
     /// The order's node.
     pub node: NodeIndex,
@@ -63,6 +64,8 @@ pub enum Source {
 }
 
 const FLAG_REDUCE_ONLY: u8 = 1;
+/// Sign bit of a distance from the index.
+const SIGN: u32 = 1 << 31;
 
 const _: () = assert!(size_of::<IndexEntry>() == 16 && align_of::<IndexEntry>() == 8);
 const _: () = assert!(size_of::<OrderNode>() == 64 && align_of::<OrderNode>() == 8);
@@ -84,6 +87,26 @@ impl IndexEntry {
             Side::Bid => Ticks::new(self.key),
             Side::Ask => Ticks::new(!self.key),
         }
+    }
+
+    /// Key of a distance from the index on a side. The sign bit is turned, so that keys are in the order of distances.
+    #[inline(always)]
+    pub const fn peg_key_of(side: Side, offset: i32) -> u32 {
+        let biased = offset.cast_unsigned() ^ SIGN;
+        match side {
+            Side::Bid => biased,
+            Side::Ask => !biased,
+        }
+    }
+
+    /// Distance from the index that this key stands for on a side.
+    #[inline(always)]
+    pub const fn peg_offset_of(side: Side, key: u32) -> i32 {
+        let biased = match side {
+            Side::Bid => key,
+            Side::Ask => !key,
+        };
+        (biased ^ SIGN).cast_signed()
     }
 }
 
@@ -128,6 +151,14 @@ impl OrderNode {
             1 => Source::Pegged,
             2 => Source::Ladder,
             _ => Source::Delayed,
+        }
+    }
+
+    /// Distance from the index in ticks, if it is pegged.
+    pub const fn peg_offset(&self) -> Option<i32> {
+        match self.source() {
+            Source::Pegged => Some(IndexEntry::peg_offset_of(self.side(), self.place)),
+            Source::Book | Source::Ladder | Source::Delayed => None,
         }
     }
 

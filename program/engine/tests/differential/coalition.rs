@@ -40,8 +40,8 @@ pub struct Audit {
     coalition: Group,
     others: Group,
     fees_collected: i128,
-    /// Limits of orders that rest, by market and number.
-    limits: BTreeMap<(usize, u64), i128>,
+    /// Limits of orders that rest, by market and number, and whether they are pegged.
+    limits: BTreeMap<(usize, u64), (i128, bool)>,
 }
 
 type Explained = Result<(), String>;
@@ -157,8 +157,9 @@ impl Audit {
             let value = before.markets[market].value(event.price, event.lots);
             let received = if event.side == Side::Ask { value } else { -value };
             match event.kind {
-                TradeEventKind::Placed | TradeEventKind::Replaced => {
-                    self.limits.insert((market, event.order), event.price);
+                TradeEventKind::Placed | TradeEventKind::Replaced | TradeEventKind::PegPlaced => {
+                    let pegged = event.kind == TradeEventKind::PegPlaced;
+                    self.limits.insert((market, event.order), (event.price, pegged));
                 }
                 TradeEventKind::Filled => {
                     self.check_limits(op, before, market, event)?;
@@ -193,11 +194,16 @@ impl Audit {
         Ok(flows)
     }
 
-    /// A resting order fills at its own price, a taking one at its limit or better; a liquidation has no limit of its
-    /// owner's.
+    /// A resting order fills at its own price, a pegged one at that or better, a taking one at its limit or better; a
+    /// liquidation has no limit of its owner's.
     fn check_limits(&self, op: &Op, before: &Model, market: usize, event: &Event) -> Explained {
         let resting = self.limits.get(&(market, event.order));
-        if resting != Some(&event.price) {
+        let kept = resting.is_some_and(|(limit, pegged)| match event.side {
+            _ if !pegged => event.price == *limit,
+            Side::Bid => event.price <= *limit,
+            Side::Ask => event.price >= *limit,
+        });
+        if !kept {
             return Err(format!("an order at {resting:?} filled at {}", event.price));
         }
         if before.markets[market].terms.taker_delay > 0 && waited_for(before, market, event) {

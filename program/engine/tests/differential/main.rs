@@ -68,6 +68,7 @@ struct Habits {
     reduce_only: u64,
     client_ids: u64,
     expiries: u64,
+    pegs: u64,
     few_matches: u64,
     /// How often the market waits for those who wait.
     patience: u64,
@@ -128,6 +129,7 @@ impl Habits {
             reduce_only: random.pick(&[0, 5, 20, 50]),
             client_ids: random.pick(&[0, 20, 60]),
             expiries: random.pick(&[0, 10, 60]),
+            pegs: random.pick(&[0, 10, 50]),
             few_matches: random.pick(&[0, 10, 50]),
             patience: random.pick(&[2, 15, 50]),
             mistakes: random.pick(&[0, 2, 8]),

@@ -141,9 +141,13 @@ impl Run {
         let away = if side == Side::Bid { -away } else { away } * self.venue.grounds[market].step;
         let price = (self.marks[market] + away).max(1) as u32;
         let lots_max = self.venue.grounds[market].lots;
-        let kind = self.random.pick(&kinds);
+        let pegged = self.random.chance(self.habits.pegs);
+        let kind = if pegged { OrderKind::Pegged } else { self.random.pick(&kinds) };
         let mut order = order(side, kind, price, 1 + self.random.below(lots_max));
         order.reduce_only = reduce_only;
+        if kind == OrderKind::Pegged {
+            self.peg(market, &mut order);
+        }
         order.self_trade = self.random.pick(&[
             SelfTrade::CancelMaker,
             SelfTrade::CancelTaker,
@@ -167,6 +171,19 @@ impl Run {
             self.spoil(market, &mut order);
         }
         order
+    }
+
+    /// Mostly a little outside the index, with a limit a little further in.
+    fn peg(&mut self, market: usize, order: &mut NewOrder) {
+        let (row, step) = (&self.pair.model.markets[market], self.venue.grounds[market].step);
+        let inwards = |ticks: i64| if order.side == Side::Bid { ticks } else { -ticks };
+        let near = inwards(self.random.range(-4, 1)) * step;
+        let ends = [0, row.terms.price_max + 1].map(|price| (price - row.index) as i64);
+        let far = self.random.pick(&[ends[0], ends[0] + 1, ends[1], ends[1] - 1, i32::MIN.into(), i32::MAX.into()]);
+        let offset = if self.random.chance(self.habits.mistakes) { far } else { near };
+        order.peg_offset = offset.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        let limit = self.marks[market] + inwards(self.random.range(-2, 4)) * step;
+        order.price = Ticks::new(limit.max(1) as u32);
     }
 
     /// An order at or just past one of the bounds it must keep.

@@ -156,9 +156,17 @@ fn orders(
     market: &Market,
     side: Side,
 ) -> Result<(), String> {
-    let expected = market.queue(side);
-    same("orders on a side", book.entries(side).len(), expected.len())?;
-    for ((_, node), order) in book.orders(side).zip(expected.values()) {
+    let expected: Vec<Order> = market.queue(side).values().cloned().collect();
+    let found: Vec<&OrderNode> = book.orders(side).map(|(_, node)| node).collect();
+    listed(model, view, &found, &expected)?;
+    let found: Vec<&OrderNode> = book.pegged(side).iter().rev().filter_map(|entry| book.node(entry.node)).collect();
+    listed(model, view, &found, &market.pegs_of(side))
+}
+
+/// Orders, best first.
+fn listed(model: &Model, view: &LedgerView<'_>, found: &[&OrderNode], expected: &[Order]) -> Result<(), String> {
+    same("orders on a side", found.len(), expected.len())?;
+    for (node, order) in found.iter().zip(expected) {
         let maker = view.position(node.position).map_or(u32::MAX, |position| position.trader.get());
         same("maker", maker, model.trader(order.trader).cell)?;
         same("order", described(node, order), order.clone())?;
@@ -197,6 +205,7 @@ fn described(node: &OrderNode, expected: &Order) -> Order {
         client_id: node.client_id,
         expires_at: node.expires_at.get(),
         reduce_only: node.is_reduce_only(),
+        peg: node.peg_offset().map(i128::from),
     }
 }
 

@@ -43,10 +43,11 @@ impl Model {
         if order.kind == OrderKind::FillOrKill {
             return Err(EngineError::OrderNotDelayable);
         }
-        let best = self.markets[market].queue(order.side.opposite()).values().next().map(|best| best.price);
+        let row = &self.markets[market];
+        let best = row.best_fit(order.side.opposite(), self.now).and_then(|best| row.price_of(&best));
         let limit = i128::from(order.price.get());
         let takes = best.is_some_and(|best| signed(order.side, limit - best) >= 0);
-        if !takes || matches!(order.kind, OrderKind::PostOnly | OrderKind::PostOnlySlide) {
+        if !takes || matches!(order.kind, OrderKind::PostOnly | OrderKind::PostOnlySlide | OrderKind::Pegged) {
             return Ok(None);
         }
         self.check_order(market, order)?;
@@ -122,6 +123,7 @@ impl Model {
             self_trade: SelfTrade::CancelMaker,
             reduce_only: order.reduce_only,
             match_limit: steps,
+            peg_offset: 0,
         };
         let left = self.drop_unbearable(trader, market, order.side, order.price, steps);
         let mut taker = Taker::new(trader, market, lots, left);

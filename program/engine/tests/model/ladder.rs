@@ -245,7 +245,8 @@ impl Model {
         };
         let row = &self.markets[market];
         let rates = Rates { taker: row.terms.taker_fee, liquidation: row.terms.liquidation_fee };
-        let Some(price) = row.queue(side.opposite()).values().next().map(|best| best.price) else { return Ok(false) };
+        let best = row.best_fit(side.opposite(), self.now);
+        let Some(price) = best.and_then(|best| row.price_of(&best)) else { return Ok(false) };
         let Some(limit) = self.price_limit(market, &exposure, rates.taker) else { return Ok(false) };
         let worse = base.signum() * (row.mark - price);
         let in_band = worse <= floor_div(row.mark * row.terms.band, PPM);
@@ -426,5 +427,6 @@ fn closing(side: Side, price: i128, lots: i128) -> NewOrder {
         self_trade: SelfTrade::CancelMaker,
         reduce_only: true,
         match_limit: 1,
+        peg_offset: 0,
     }
 }

@@ -58,10 +58,6 @@ impl Market {
         if side == Side::Bid { price <= limit } else { price >= limit }
     }
 
-    fn best(&self, side: Side) -> Option<Order> {
-        self.queue(side).values().next().cloned()
-    }
-
     fn maker_fee(&self, value: i128) -> i128 {
         // A charge is rounded up, a rebate towards zero: both are the ceiling.
         ceil_div(value * self.terms.maker_fee, PPM)
@@ -82,9 +78,10 @@ impl Model {
         }
         let order = &self.slid(market, order);
         self.check_order(market, order)?;
+        let met_as = if order.kind == OrderKind::Pegged { self.as_post_only(market, order)? } else { *order };
         let trader = trader.ok_or(EngineError::TraderNotFound)?;
         let steps = match order.kind {
-            OrderKind::PostOnly => order.match_limit,
+            OrderKind::PostOnly | OrderKind::Pegged => order.match_limit,
             _ => {
                 let (limit, most) = (order.price.get().into(), order.match_limit);
                 self.drop_unbearable(trader, market, order.side, limit, most)
@@ -97,7 +94,7 @@ impl Model {
         let worst_before = self.worst_lots(trader, market);
         let interest_before = self.open_interest(market);
 
-        let outcome = self.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order })?;
+        let outcome = self.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order }, &met_as)?;
 
         self.check_limits(trader, market, worst_before, interest_before)?;
         self.check_risk(trader, order, &before)?;
@@ -125,7 +122,8 @@ impl Model {
         if order.kind != OrderKind::PostOnlySlide {
             return *order;
         }
-        let best = self.markets[market].best(order.side.opposite()).map(|best| best.price as i64);
+        let best = self.markets[market].best_fit(order.side.opposite(), self.now);
+        let best = best.and_then(|best| self.markets[market].price_of(&best)).map(|price| price as i64);
         let price = i64::from(order.price.get());
         let price = match (best, order.side) {
             (Some(ask), Side::Bid) => price.min(ask - 1),
@@ -202,17 +200,20 @@ impl Model {
         Ok(wanted)
     }
 
-    fn take_and_rest(&mut self, trader: usize, market: usize, order: &NewOrder) -> Result<Outcome> {
+    /// `met_as` is the order as the other side meets it.
+    fn take_and_rest(&mut self, trader: usize, market: usize, order: &NewOrder, met_as: &NewOrder) -> Result<Outcome> {
         let wanted = self.wanted(trader, market, order)?;
         let mut taker = Taker::new(trader, market, wanted, order.match_limit);
-        self.match_taker(&mut taker, order)?;
+        self.match_taker(&mut taker, met_as)?;
         self.settle_taker(&taker, order.side);
         let filled = taker.filled();
         if order.kind == OrderKind::FillOrKill && filled < taker.wanted {
             return Err(EngineError::FillOrKillUnfilled);
         }
         let mut resting = None;
-        if taker.remaining > 0 && order.kind.rests() && !taker.stopped {
+        if order.kind == OrderKind::Pegged && !taker.stopped {
+            resting = Some(self.rest_pegged(&taker, order)?);
+        } else if taker.remaining > 0 && order.kind.rests() && !taker.stopped {
             resting = Some(self.rest(&taker, order)?);
         } else if taker.remaining > 0 {
             let cell = self.trader(trader).cell;
@@ -250,7 +251,8 @@ impl Model {
         let owner = self.trader(taker.trader).owner;
         while taker.remaining > 0 && !taker.stopped {
             let Some(best) = self.markets[taker.market].best(order.side.opposite()) else { break };
-            if !Market::crosses(order.side, order.price.get().into(), best.price) {
+            let price = self.markets[taker.market].price_of(&best).expect("within reach");
+            if !Market::crosses(order.side, order.price.get().into(), price) {
                 break;
             }
             if taker.steps == 0 {
@@ -262,6 +264,8 @@ impl Model {
             let fillable = if best.reduce_only { closable(base, best.side).min(best.lots) } else { best.lots };
             if best.expires_at != 0 && self.now > best.expires_at {
                 self.drop_order(taker.market, &best, TradeEventKind::Expired, cell);
+            } else if best.peg.is_some() && !self.markets[taker.market].is_for_sale(&best) {
+                self.drop_order(taker.market, &best, TradeEventKind::PegDropped, cell);
             } else if order.kind == OrderKind::PostOnly {
                 return Err(EngineError::PostOnlyWouldCross);
             } else if self.trader(best.trader).owner == owner {
@@ -310,16 +314,16 @@ impl Model {
 
     /// Whether a maker closes size and has no equity afterwards. Not asked if closing all of it at this price leaves cash
     /// enough: a 32nd of its value.
-    fn leaves_debt(&self, market: usize, order: &Order, lots: i128, fee: i128) -> bool {
+    fn leaves_debt(&self, market: usize, order: &Order, price: i128, lots: i128, fee: i128) -> bool {
         let (row, held) = (&self.markets[market], self.position(order.trader, market));
         if closable(held.base, order.side) == 0 {
             return false;
         }
-        let (cash, value) = (self.trader(order.trader).cash, row.value(order.price, held.base));
+        let (cash, value) = (self.trader(order.trader).cash, row.value(price, held.base));
         if cash >= 0 && cash + held.quote + value >= floor_div(value.abs(), 32) {
             return false;
         }
-        let gain = signed(order.side, row.value(row.mark - order.price, lots));
+        let gain = signed(order.side, row.value(row.mark - price, lots));
         self.health(order.trader).equity + gain - fee < 0
     }
 
@@ -342,19 +346,19 @@ impl Model {
 
     fn fill(&mut self, taker: &mut Taker, best: &Order, lots: i128) {
         let (market, side) = (taker.market, best.side.opposite());
-        let value = self.markets[market].value(best.price, lots);
+        let price = self.markets[market].price_of(best).expect("within reach");
+        let value = self.markets[market].value(price, lots);
         let taker_fee = ceil_div(value * self.markets[market].terms.taker_fee, PPM);
         let maker_fee = self.markets[market].maker_fee(value);
         // The maker settles at once, fill by fill.
         self.settle_funding(best.trader, market);
-        if self.leaves_debt(market, best, lots, maker_fee) {
+        if self.leaves_debt(market, best, price, lots, maker_fee) {
             let cell = self.trader(taker.trader).cell;
             self.drop_order(market, best, TradeEventKind::RiskCancelled, cell);
             return;
         }
         self.shrink(market, best, lots);
         let closing = lots.min(closable(self.position(best.trader, market).base, best.side));
-        let price = best.price;
         let worth = |lots| price * lots;
         let tick_value = self.markets[market].terms.tick_value;
         let parts = ((closing, worth(closing) * tick_value), (lots - closing, worth(lots - closing) * tick_value));
@@ -460,6 +464,7 @@ impl Model {
             client_id: order.client_id,
             expires_at: order.expires_at.get(),
             reduce_only: order.reduce_only,
+            peg: None,
         })
     }
 
@@ -499,12 +504,18 @@ impl Model {
     }
 
     fn shrink_resting(&mut self, market: usize, order: &Order, lots: i128) {
-        let queue = self.markets[market].queue_mut(order.side);
+        let row = &mut self.markets[market];
         let place = rank(order.side, order.price, order.sequence);
-        let left = queue.get_mut(&place).expect("a resting order");
+        let pegged = row.pegs.iter_mut().find(|other| other.sequence == order.sequence);
+        let left = pegged.or_else(|| match order.side {
+            Side::Bid => row.bids.get_mut(&place),
+            Side::Ask => row.asks.get_mut(&place),
+        });
+        let left = left.expect("a resting order");
         left.lots -= lots;
         if left.lots == 0 {
-            queue.remove(&place);
+            row.pegs.retain(|other| other.sequence != order.sequence);
+            row.queue_mut(order.side).remove(&place);
         }
     }
 

@@ -12,6 +12,7 @@ pub mod ladder;
 pub mod matching;
 pub mod outflow;
 pub mod pair;
+pub mod pegged;
 pub mod pool;
 pub mod price;
 pub mod resting;
@@ -80,6 +81,8 @@ pub struct Order {
     pub client_id: u64,
     pub expires_at: i64,
     pub reduce_only: bool,
+    /// Ticks from the index; `price` is its limit then.
+    pub peg: Option<i128>,
 }
 
 /// Best first: the price turned so that smaller is better, then the sequence.
@@ -93,6 +96,8 @@ pub struct Market {
     pub asks: Queue,
     /// Takers that wait, first to come first. One that left early leaves its place empty until it is first.
     pub waiting: VecDeque<Option<delay::Waiting>>,
+    /// Orders pegged to the index, of both sides, in no order.
+    pub pegs: Vec<Order>,
     pub orders_placed: u64,
     pub events: u64,
     pub last_trade_price: i128,
@@ -278,6 +283,7 @@ impl Market {
             bids: Queue::new(),
             asks: Queue::new(),
             waiting: VecDeque::new(),
+            pegs: Vec::new(),
             orders_placed: 0,
             events: 0,
             last_trade_price: 0,
@@ -318,7 +324,7 @@ impl Market {
 
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
         let waiting = self.waiting.iter().flatten().map(|waiting| &waiting.order);
-        self.bids.values().chain(self.asks.values()).chain(waiting)
+        self.bids.values().chain(self.asks.values()).chain(&self.pegs).chain(waiting)
     }
 
     pub fn orders_of(&self, trader: usize) -> impl Iterator<Item = &Order> {

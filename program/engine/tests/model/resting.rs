@@ -89,7 +89,7 @@ impl Model {
         self.attempt(|model| {
             let order = model.named(market, sequence).filter(|order| order.trader == trader);
             let order = order.ok_or(EngineError::OrderNotFound)?;
-            if model.markets[market].waits(order.sequence) {
+            if model.markets[market].waits(order.sequence) || order.peg.is_some() {
                 return Err(EngineError::OrderNotAmendable);
             }
             let wanted = i128::from(lots);
@@ -119,6 +119,7 @@ impl Model {
                 self_trade: SelfTrade::CancelMaker,
                 reduce_only: order.reduce_only,
                 match_limit: 255,
+                peg_offset: 0,
             };
             model.place_now(Some(trader), market, &anew).map(|outcome| outcome.resting)
         })

@@ -70,6 +70,7 @@ pub fn order(side: Side, kind: OrderKind, price: u32, lots: u64) -> NewOrder {
         self_trade: SelfTrade::CancelMaker,
         reduce_only: false,
         match_limit: 255,
+        peg_offset: 0,
     }
 }
 

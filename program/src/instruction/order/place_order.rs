@@ -20,7 +20,7 @@ use quantdesk_engine::{
     book::{NewOrder, OrderKind, SelfTrade},
 };
 
-/// Arguments, 48 bytes.
+/// Arguments, 56 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct PlaceOrder {
@@ -47,9 +47,12 @@ pub struct PlaceOrder {
     /// Most resting orders it may meet, 1 to 255.
     pub match_limit: u8,
     pad: [u8; 3],
+    /// Distance of a pegged order from the index, in ticks; 0 for other kinds.
+    pub peg_offset: i32,
+    pad2: [u8; 4],
 }
 
-const _: () = assert!(size_of::<PlaceOrder>() == 48);
+const _: () = assert!(size_of::<PlaceOrder>() == 56);
 
 impl PlaceOrder {
     /// Encodes an order.
@@ -69,15 +72,19 @@ impl PlaceOrder {
             reduce_only: u8::from(order.reduce_only),
             match_limit: order.match_limit,
             pad: [0; 3],
+            peg_offset: order.peg_offset,
+            pad2: [0; 4],
         }
     }
 
     #[inline(always)]
     fn order(&self) -> Result<NewOrder, ProgramError> {
-        expect(self.pad == [0; 3] && self.reduce_only <= 1)?;
+        expect(self.pad == [0; 3] && self.pad2 == [0; 4] && self.reduce_only <= 1)?;
+        let kind = OrderKind::from_byte(self.kind).ok_or(Refusal::FieldInvalid)?;
+        expect(self.peg_offset == 0 || kind == OrderKind::Pegged)?;
         Ok(NewOrder {
             side: Side::from_byte(self.side).ok_or(Refusal::FieldInvalid)?,
-            kind: OrderKind::from_byte(self.kind).ok_or(Refusal::FieldInvalid)?,
+            kind,
             price: self.price,
             lots: self.lots,
             client_id: self.client_id,
@@ -85,6 +92,7 @@ impl PlaceOrder {
             self_trade: SelfTrade::from_byte(self.self_trade).ok_or(Refusal::FieldInvalid)?,
             reduce_only: self.reduce_only == 1,
             match_limit: self.match_limit,
+            peg_offset: self.peg_offset,
         })
     }
 }
