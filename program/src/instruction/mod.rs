@@ -21,7 +21,8 @@ use pinocchio::{
 };
 use quantdesk_engine::{
     CellIndex, Generation, Now, Slot, UnixSeconds,
-    state::{Ledger, TraderCell},
+    book::Trading,
+    state::{Ledger, Market, TraderCell},
 };
 
 /// What an instruction works on.
@@ -60,6 +61,21 @@ pub fn expect(valid: bool) -> Result<(), ProgramError> {
 pub fn now() -> Result<Now, ProgramError> {
     let clock = Clock::get()?;
     Ok(Now { slot: Slot::new(clock.slot), unix_seconds: UnixSeconds::new(clock.unix_timestamp) })
+}
+
+/// A market and its ledger, from their bytes, at the chain's time. Fails with `WrongLedger` or the engine's account errors.
+#[inline(always)]
+pub fn trading<'a>(
+    market: &'a mut [u8],
+    ledger: &'a mut [u8],
+    ledger_address: &Address,
+) -> Result<Trading<'a>, ProgramError> {
+    let market = Market::load(market).map_err(engine)?;
+    let ledger = Ledger::load(ledger).map_err(engine)?;
+    if !market.header.ledger.matches(ledger_address.as_array()) {
+        return Err(Refusal::WrongLedger.into());
+    }
+    Ok(Trading { market, ledger, now: now()? })
 }
 
 /// The trader an instruction names, if `signer` owns it. Fails with `TraderNotFound` for another incarnation or

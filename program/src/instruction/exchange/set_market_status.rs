@@ -9,19 +9,11 @@
 //! one the market has, and for a market that is settled or closed, with `NotAuthorized`, `WrongLedger` and the account
 //! errors.
 
-use super::check_admin;
-use crate::{
-    account::{own, own_mut, signer},
-    error::{Refusal, engine},
-    instruction::{Context, expect, now},
-};
+use super::as_admin;
+use crate::instruction::{Context, expect};
 use bytemuck::{Pod, Zeroable};
 use pinocchio::ProgramResult;
-use quantdesk_engine::{
-    MarketIndex,
-    risk::life,
-    state::{Exchange, Ledger, MarketStatus},
-};
+use quantdesk_engine::{MarketIndex, risk::life, state::MarketStatus};
 
 /// Arguments, 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -50,13 +42,5 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     context.expect_no_trader()?;
     let arguments: SetMarketStatus = context.arguments()?;
     expect(arguments.pad == [0; 5])?;
-    let [admin, exchange, ledger] = context.accounts else {
-        return Err(Refusal::AccountsCount.into());
-    };
-    let admin = signer(admin)?;
-    let exchange = own(exchange, context.program_id)?;
-    check_admin(Exchange::load(&exchange).map_err(engine)?, admin, ledger)?;
-    let mut ledger = own_mut(ledger, context.program_id)?;
-    let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
-    life::set_status(&mut ledger, now()?, arguments.market, arguments.status).map_err(engine)
+    as_admin(context, |ledger, now| life::set_status(ledger, now, arguments.market, arguments.status))
 }

@@ -9,17 +9,13 @@ pub mod handles;
 pub mod place_order;
 pub mod replace_quotes;
 
-use super::{Context, now, tradable_trader};
+use super::{Context, tradable_trader, trading};
 use crate::{
     account::{own_mut, signer},
     error::{Refusal, engine},
 };
 use pinocchio::error::ProgramError;
-use quantdesk_engine::{
-    CellIndex, Generation, Result as EngineResult,
-    book::Trading,
-    state::{Ledger, Market},
-};
+use quantdesk_engine::{CellIndex, Generation, Result as EngineResult, book::Trading};
 
 /// Opens the three accounts, checks that the signer may trade for the trader named in the head, and runs `act` on the
 /// market and its ledger.
@@ -36,15 +32,9 @@ pub fn trade<T>(
         return Err(Refusal::AccountsCount.into());
     };
     let authority = signer(authority)?;
-    let ledger_address = *ledger.address();
-    let mut market = own_mut(market, context.program_id)?;
-    let mut ledger = own_mut(ledger, context.program_id)?;
-    let market = Market::load(&mut market).map_err(engine)?;
-    let ledger = Ledger::load(&mut ledger).map_err(engine)?;
-    if !market.header.ledger.matches(ledger_address.as_array()) {
-        return Err(Refusal::WrongLedger.into());
-    }
-    let trader = tradable_trader(&ledger, context.head.trader, generation, authority)?;
-    let mut trading = Trading { market, ledger, now: now()? };
+    let address = *ledger.address();
+    let (mut market, mut ledger) = (own_mut(market, context.program_id)?, own_mut(ledger, context.program_id)?);
+    let mut trading = trading(&mut market, &mut ledger, &address)?;
+    let trader = tradable_trader(&trading.ledger, context.head.trader, generation, authority)?;
     act(&mut trading, trader).map_err(engine)
 }

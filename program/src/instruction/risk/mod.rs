@@ -7,19 +7,14 @@ pub mod deleverage;
 pub mod liquidate;
 pub mod take_over;
 
-use super::{Context, now};
+use super::{Context, trading};
 use crate::{
     account::own_mut,
     error::{Refusal, engine},
 };
 use bytemuck::{Pod, Zeroable};
 use pinocchio::error::ProgramError;
-use quantdesk_engine::{
-    CellIndex, Generation, Result as EngineResult,
-    book::Trading,
-    risk::scan,
-    state::{Ledger, Market},
-};
+use quantdesk_engine::{CellIndex, Generation, Result as EngineResult, book::Trading, risk::scan, state::Ledger};
 
 /// The account a step of the ladder is about, 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -49,14 +44,7 @@ pub fn on_market<T>(
     let [market, ledger] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
-    let ledger_address = *ledger.address();
-    let mut market = own_mut(market, context.program_id)?;
-    let mut ledger = own_mut(ledger, context.program_id)?;
-    let market = Market::load(&mut market).map_err(engine)?;
-    let ledger = Ledger::load(&mut ledger).map_err(engine)?;
-    if !market.header.ledger.matches(ledger_address.as_array()) {
-        return Err(Refusal::WrongLedger.into());
-    }
-    let mut trading = Trading { market, ledger, now: now()? };
-    act(&mut trading).map_err(engine)
+    let address = *ledger.address();
+    let (mut market, mut ledger) = (own_mut(market, context.program_id)?, own_mut(ledger, context.program_id)?);
+    act(&mut trading(&mut market, &mut ledger, &address)?).map_err(engine)
 }

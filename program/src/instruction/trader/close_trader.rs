@@ -6,14 +6,14 @@
 //!
 //! Fails with `TraderNotEmpty`, `TraderNotFound`, `NotAuthorized` and the account errors.
 
+use super::as_owner;
 use crate::{
-    account::{own_mut, signer},
-    error::{Refusal, engine},
-    instruction::{Context, expect, now, owned_trader},
+    error::engine,
+    instruction::{Context, expect},
 };
 use bytemuck::{Pod, Zeroable};
 use pinocchio::ProgramResult;
-use quantdesk_engine::{Generation, account, state::Ledger};
+use quantdesk_engine::{Generation, account};
 
 /// Arguments, 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -37,12 +37,7 @@ impl CloseTrader {
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let arguments: CloseTrader = context.arguments()?;
     expect(arguments.pad == 0)?;
-    let [owner, ledger] = context.accounts else {
-        return Err(Refusal::AccountsCount.into());
-    };
-    let owner = signer(owner)?;
-    let mut ledger = own_mut(ledger, context.program_id)?;
-    let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
-    let trader = owned_trader(&ledger, context.head.trader, arguments.generation, owner)?;
-    account::close_trader(&mut ledger, now()?, trader).map_err(engine)
+    as_owner(context, arguments.generation, |ledger, now, trader| {
+        account::close_trader(ledger, now, trader).map_err(engine)
+    })
 }

@@ -8,14 +8,14 @@
 //! Fails with `TransferInvalid`, `AmountZero`, `AccountBankrupt`, `PriceNotValidForAction`, `WithdrawExceedsAvailable`,
 //! `TraderNotFound`, `NotAuthorized` and the account errors.
 
+use super::as_owner;
 use crate::{
-    account::{own_mut, signer},
-    error::{Refusal, engine},
-    instruction::{Context, expect, live_trader, now, owned_trader},
+    error::engine,
+    instruction::{Context, expect, live_trader},
 };
 use bytemuck::{Pod, Zeroable};
 use pinocchio::ProgramResult;
-use quantdesk_engine::{CellIndex, Generation, QuoteAtoms, account, state::Ledger};
+use quantdesk_engine::{CellIndex, Generation, QuoteAtoms, account};
 
 /// Arguments, 24 bytes. The trader of the head gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -50,13 +50,8 @@ impl TransferCash {
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let arguments: TransferCash = context.arguments()?;
     expect(arguments.pad == 0)?;
-    let [owner, ledger] = context.accounts else {
-        return Err(Refusal::AccountsCount.into());
-    };
-    let owner = signer(owner)?;
-    let mut ledger = own_mut(ledger, context.program_id)?;
-    let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
-    let trader = owned_trader(&ledger, context.head.trader, arguments.generation, owner)?;
-    live_trader(&ledger, arguments.target, arguments.target_generation)?;
-    account::transfer(&mut ledger, now()?, trader, arguments.target, arguments.atoms).map_err(engine)
+    as_owner(context, arguments.generation, |ledger, now, trader| {
+        live_trader(ledger, arguments.target, arguments.target_generation)?;
+        account::transfer(ledger, now, trader, arguments.target, arguments.atoms).map_err(engine)
+    })
 }
