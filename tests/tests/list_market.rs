@@ -7,6 +7,7 @@ use quantdesk_client::{
         risk::listing::{ListingParameters, RiskParameters, TierParameters},
         state::{
             CashEvent, CashEventKind, Key, OracleSource,
+            annex::ANNEX_NODES,
             exchange::{EXCHANGE_SOURCES_MAX, MARKETS_MAX},
             market::market_size,
         },
