@@ -5,7 +5,7 @@ use quantdesk_client::{
     engine::{
         EngineError, Lots, Ticks, UnixSeconds,
         book::{NewOrder, Sides},
-        state::TradeEventKind,
+        state::{Annex, Delayed, MarketHeader, TradeEventKind, market::MARKET_HEADER_SIZE},
     },
     error::ProgramError,
     order::Ticket,
@@ -16,9 +16,10 @@ use quantdesk_tests::{
     read::{self, handles},
     refuses,
     scene::{MARK, Party, Scene, ask, bid, party, sol},
-    snapshot::Snapshot,
+    snapshot::{Frame, Snapshot},
 };
 use solana_instruction::Instruction;
+use std::mem::offset_of;
 
 /// Slots that takers wait here.
 const DELAY: u8 = 2;
@@ -48,6 +49,14 @@ fn lots(scene: &Scene, party: &Party) -> i64 {
     read::lots(&scene.desk, &party.trader, 0)
 }
 
+/// What trading may change, where the first of the queue stands, and its length.
+fn queue_frame(scene: &Scene, parties: &[Party], since: (u64, u64)) -> Frame {
+    let queue = offset_of!(MarketHeader, delayed_first)..offset_of!(MarketHeader, delayed_len) + 4;
+    let first = MARKET_HEADER_SIZE + offset_of!(Annex, delayed);
+    let frame = trading_frame(scene, parties, since).bytes(scene.market(), queue);
+    frame.bytes(scene.market(), first..first + size_of::<Delayed>())
+}
+
 #[test]
 fn a_market_is_listed_with_its_delay() {
     assert_eq!(scene().desk.market_view(0).unwrap().header.taker_delay, u32::from(DELAY));
@@ -67,7 +76,7 @@ fn a_taker_waits_and_anybody_runs_it() {
     let placed = native.trading(|it| it.place_order(bob.trader.cell, &order)).unwrap();
     scene.accept(&bob, &order);
     native.assert_same(&scene.desk);
-    before.only(&scene.desk.chain, &trading_frame(&scene, &[bob], since));
+    before.only(&scene.desk.chain, &queue_frame(&scene, &[bob], since));
     let [event] = trade_events_since(&scene, since.0)[..] else { panic!("one record") };
     assert_eq!((event.kind(), event.maker), (Some(TradeEventKind::TakerQueued), bob.trader.cell));
     assert_eq!(handles(&scene.desk, &bob.trader, 0)[0], placed.waiting.unwrap());
@@ -80,7 +89,7 @@ fn a_taker_waits_and_anybody_runs_it() {
     assert_eq!(native.trading(|it| it.run_delayed(255)), Ok(1));
     scene.desk.chain.send(run(&scene, 255)).unwrap();
     native.assert_same(&scene.desk);
-    before.only(&scene.desk.chain, &trading_frame(&scene, &[alice, bob], since));
+    before.only(&scene.desk.chain, &queue_frame(&scene, &[alice, bob], since));
     assert_eq!((lots(&scene, &alice), lots(&scene, &bob), waiting(&scene)), (-4, 4, 0));
     scene.desk.check().unwrap();
     let instruction = run(&scene, 255);
