@@ -42,6 +42,10 @@ pub enum Tag {
     TransferCash = 25,
     /// Sets a trader's dead-man switch.
     Heartbeat = 26,
+    /// Says how much builders may charge a trader.
+    SetBuilderMax = 27,
+    /// Names who brought a trader.
+    SetReferrer = 28,
 
     // 40: orders
     /// Places an order.
@@ -58,6 +62,8 @@ pub enum Tag {
     AmendOrder = 45,
     /// Replaces a maker's quotes.
     ReplaceQuotes = 46,
+    /// Places several orders.
+    PlaceOrders = 47,
 
     // 60: cranks
     /// Reads a market's oracle sources and moves its price board.
@@ -98,7 +104,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -113,6 +119,8 @@ impl Tag {
         Self::ProcessWithdrawQueue,
         Self::TransferCash,
         Self::Heartbeat,
+        Self::SetBuilderMax,
+        Self::SetReferrer,
         Self::PlaceOrder,
         Self::CancelOrder,
         Self::CancelAll,
@@ -120,6 +128,7 @@ impl Tag {
         Self::CancelByClientId,
         Self::AmendOrder,
         Self::ReplaceQuotes,
+        Self::PlaceOrders,
         Self::UpdatePrice,
         Self::SettleMarket,
         Self::SettleMarketPosition,
@@ -163,6 +172,8 @@ impl Tag {
             Self::ProcessWithdrawQueue => "ProcessWithdrawQueue",
             Self::TransferCash => "TransferCash",
             Self::Heartbeat => "Heartbeat",
+            Self::SetBuilderMax => "SetBuilderMax",
+            Self::SetReferrer => "SetReferrer",
             Self::PlaceOrder => "PlaceOrder",
             Self::CancelOrder => "CancelOrder",
             Self::CancelAll => "CancelAll",
@@ -170,6 +181,7 @@ impl Tag {
             Self::CancelByClientId => "CancelByClientId",
             Self::AmendOrder => "AmendOrder",
             Self::ReplaceQuotes => "ReplaceQuotes",
+            Self::PlaceOrders => "PlaceOrders",
             Self::UpdatePrice => "UpdatePrice",
             Self::SettleMarket => "SettleMarket",
             Self::SettleMarketPosition => "SettleMarketPosition",

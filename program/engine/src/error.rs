@@ -88,6 +88,16 @@ pub enum EngineError {
     TransferInvalid = 411,
     /// The trader's dead-man switch is off, or its time has not passed.
     HeartbeatAlive = 412,
+    /// A builder's fee exceeds what the trader has agreed to.
+    BuilderFeeTooHigh = 413,
+    /// The builder's cell is not a trader, or its generation is another one.
+    BuilderNotFound = 414,
+    /// The builder's account is of the trader's own owner.
+    SelfBuilder = 415,
+    /// The referrer's account is of the trader's own owner.
+    SelfReferral = 416,
+    /// The trader names a referrer already.
+    ReferrerAlreadySet = 417,
 
     // 500: orders and the book
     /// Price of zero or above the market's largest price.
@@ -116,6 +126,8 @@ pub enum EngineError {
     MarketNotActive = 512,
     /// A match limit of zero.
     MatchLimitOutOfRange = 513,
+    /// The market has written events beyond the number that the instruction was signed for.
+    BookMoved = 514,
 
     // 600: risk
     /// Equity would end below the initial margin requirement.
@@ -168,6 +180,8 @@ pub enum EngineError {
     PolicyInvalid = 712,
     /// Positions or orders are left in the market.
     MarketNotEmpty = 713,
+    /// Fee tiers of an exchange do not rise, or a discount or share is out of bounds.
+    FeeScheduleInvalid = 714,
 
     // 800: protection pool
     /// The amount would buy or pay nothing.

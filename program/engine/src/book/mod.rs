@@ -29,8 +29,10 @@ mod index;
 mod liquidate;
 mod matching;
 mod order;
+mod partner;
 mod place;
 mod replace;
+mod several;
 mod stale;
 mod take_over;
 
@@ -38,8 +40,10 @@ pub use batch::OrderHandle;
 pub use cancel::Sides;
 pub use liquidate::Liquidated;
 pub use order::{NewOrder, OrderKind, Placed, SelfTrade};
+pub use partner::Builder;
 pub use place::ORDERS_PER_POSITION_MAX;
 pub use replace::{QUOTES_MAX, Quote, Replacement};
+pub use several::ORDERS_MAX;
 
 use crate::{
     state::{Ledger, Market},

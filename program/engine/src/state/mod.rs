@@ -3,6 +3,7 @@
 pub mod cell;
 pub mod event;
 pub mod exchange;
+pub mod fees;
 pub mod header;
 pub mod ledger;
 pub mod market;
