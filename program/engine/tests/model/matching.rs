@@ -1,6 +1,8 @@
 //! Placing and matching in the model.
 
-use super::{Event, Market, Model, NOBODY, Order, Outcome, PPM, ceil_div, floor_div, price::Quality, rank, risk};
+use super::{
+    Event, Market, Model, NOBODY, Order, Outcome, PPM, ceil_div, fees::Named, fees::Rates, floor_div, rank, risk,
+};
 use quantdesk_engine::{
     EngineError, Result, Side, Ticks,
     book::{NewOrder, OrderKind, SelfTrade},
@@ -23,14 +25,18 @@ pub(super) struct Taker {
     pub closed: (i128, i128),
     pub opened: (i128, i128),
     pub fee: i128,
+    /// Rebates paid to makers.
+    pub rebates: i128,
+    pub rates: Rates,
     pub stopped: bool,
 }
 
 impl Taker {
-    pub fn new(trader: usize, market: usize, wanted: i128, steps: u8) -> Self {
+    pub fn new(trader: usize, market: usize, wanted: i128, steps: u8, rates: Rates) -> Self {
         let nothing = (0, 0);
         let (closed, opened) = (nothing, nothing);
-        Self { trader, market, wanted, remaining: wanted, steps, closed, opened, fee: 0, stopped: false }
+        let (fee, rebates, stopped) = (0, 0, false);
+        Self { trader, market, wanted, remaining: wanted, steps, closed, opened, fee, rebates, rates, stopped }
     }
 
     pub fn filled(&self) -> i128 {
@@ -59,11 +65,6 @@ impl Market {
     fn best(&self, side: Side) -> Option<Order> {
         self.queue(side).values().next().cloned()
     }
-
-    fn maker_fee(&self, value: i128) -> i128 {
-        // A charge is rounded up, a rebate towards zero: both are the ceiling.
-        ceil_div(value * self.terms.maker_fee, PPM)
-    }
 }
 
 impl Model {
@@ -73,6 +74,20 @@ impl Model {
 
     /// The same as a part of something else.
     pub(super) fn place_now(&mut self, trader: Option<usize>, market: usize, order: &NewOrder) -> Result<Outcome> {
+        self.place_for(trader, market, order, None)
+    }
+
+    /// The same with who brought the order.
+    pub(super) fn place_for(
+        &mut self,
+        trader: Option<usize>,
+        market: usize,
+        order: &NewOrder,
+        builder: Option<Named>,
+    ) -> Result<Outcome> {
+        if let Some(builder) = builder {
+            self.check_builder(trader, builder)?;
+        }
         let order = &self.slid(market, order);
         self.check_order(market, order)?;
         let trader = trader.ok_or(EngineError::TraderNotFound)?;
@@ -89,21 +104,18 @@ impl Model {
             return Err(EngineError::ClientIdInUse);
         }
         self.narrow_bounds(trader, market);
-        let before = self.initial(trader);
+        let before = order.reduce_only.then(|| self.initial(trader).excess());
         let worst_before = self.worst_lots(trader, market);
         let interest_before = self.open_interest(market);
 
-        let outcome = self.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order })?;
+        let mut outcome = self.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order })?;
+        if let Some(builder) = builder {
+            outcome.builder_fee = self.pay_builder(trader, builder, outcome.quote);
+        }
 
         self.check_limits(trader, market, worst_before, interest_before)?;
-        let after = self.initial(trader);
-        if !order.reduce_only && after.worst != Quality::Fresh {
-            return Err(EngineError::PriceNotValidForAction);
-        }
-        // Reducing may not lead further below the margin, nor end without equity at the mark.
-        let no_debt = self.health(trader).equity >= 0;
-        let no_worse = order.reduce_only && after.excess() >= before.excess() && no_debt;
-        if after.excess() >= 0 || no_worse { Ok(outcome) } else { Err(EngineError::BelowInitialMargin) }
+        self.check_risk(trader, before)?;
+        Ok(outcome)
     }
 
     /// A sliding order is a post-only one at a price that does not take.
@@ -183,10 +195,13 @@ impl Model {
         if self.trader(trader).bankrupt && !order.reduce_only {
             return Err(EngineError::AccountBankrupt);
         }
-        let mut taker = Taker::new(trader, market, wanted, order.match_limit);
+        let mut taker = Taker::new(trader, market, wanted, order.match_limit, self.rates(trader, market));
         self.match_taker(&mut taker, order)?;
         self.settle_taker(&taker, order.side);
         let filled = taker.filled();
+        if filled > 0 {
+            self.credit(trader, taker.quote(), taker.fee, taker.rebates);
+        }
         if order.kind == OrderKind::FillOrKill && filled < taker.wanted {
             return Err(EngineError::FillOrKillUnfilled);
         }
@@ -202,7 +217,7 @@ impl Model {
                 event.taker = cell;
             });
         }
-        Ok(Outcome { filled, quote: taker.quote(), fee: taker.fee, resting })
+        Ok(Outcome { filled, quote: taker.quote(), fee: taker.fee, builder_fee: 0, resting })
     }
 
     pub(super) fn settle_taker(&mut self, taker: &Taker, side: Side) {
@@ -322,8 +337,9 @@ impl Model {
     fn fill(&mut self, taker: &mut Taker, best: &Order, lots: i128) {
         let (market, side) = (taker.market, best.side.opposite());
         let value = self.markets[market].value(best.price, lots);
-        let taker_fee = ceil_div(value * self.markets[market].terms.taker_fee, PPM);
-        let maker_fee = self.markets[market].maker_fee(value);
+        let taker_fee = ceil_div(value * taker.rates.taker, PPM);
+        // A charge is rounded up, a rebate towards zero: both are the ceiling.
+        let maker_fee = ceil_div(value * taker.rates.maker, PPM);
         // The maker settles at once, fill by fill.
         self.settle_funding(best.trader, market);
         if self.leaves_debt(market, best, lots, maker_fee) {
@@ -348,6 +364,7 @@ impl Model {
         taker.opened.1 += worth(lots - closing) * tick_value;
         taker.remaining -= lots;
         taker.fee += taker_fee;
+        taker.rebates -= maker_fee.min(0);
         self.markets[market].last_trade_price = price;
         let (maker, taker) = (self.trader(best.trader).cell, self.trader(taker.trader).cell);
         self.log(market, TradeEventKind::Filled, best.side, |event| {

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod compare;
 pub mod deleverage;
+pub mod fees;
 pub mod ladder;
 pub mod matching;
 pub mod outflow;
@@ -152,6 +153,7 @@ pub struct Trader {
     pub absorbed: i128,
     /// Seconds of its dead-man switch, and when it was last set.
     pub deadman: (u32, i64),
+    pub fees: fees::TraderFees,
 }
 
 /// A record of the trading trail.
@@ -178,6 +180,7 @@ pub struct Outcome {
     pub filled: i128,
     pub quote: i128,
     pub fee: i128,
+    pub builder_fee: i128,
     pub resting: Option<u64>,
 }
 
