@@ -21,8 +21,13 @@ use quantdesk_program::{
             set_market_status::SetMarketStatus,
         },
         order::{
-            amend_order::AmendOrder, cancel_all::CancelAll, cancel_by_client_id::CancelByClientId,
-            cancel_order::CancelOrder, cancel_orders::CancelOrders, place_order::PlaceOrder,
+            amend_order::AmendOrder,
+            cancel_all::CancelAll,
+            cancel_by_client_id::CancelByClientId,
+            cancel_order::CancelOrder,
+            cancel_orders::CancelOrders,
+            place_order::PlaceOrder,
+            place_orders::{OrderEntry, PlaceOrders},
             replace_quotes::ReplaceQuotes,
         },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
@@ -32,7 +37,7 @@ use quantdesk_program::{
         },
         trader::{
             MoveCash, close_trader::CloseTrader, heartbeat::Heartbeat, open_trader::OpenTrader,
-            transfer_cash::TransferCash,
+            set_builder_max::SetBuilderMax, set_referrer::SetReferrer, transfer_cash::TransferCash,
         },
     },
     tag::Head,
@@ -40,9 +45,9 @@ use quantdesk_program::{
 use solana_address::Address;
 use solana_instruction::{AccountMeta, Instruction};
 
-use crate::address;
+use crate::{address, order::Ticket};
 
-pub use quantdesk_program::instruction::risk::Target;
+pub use quantdesk_program::instruction::{order::place_order::Guard, risk::Target};
 
 /// The System program.
 pub const SYSTEM_PROGRAM: Address = Address::from_str_const("11111111111111111111111111111111");
@@ -222,6 +227,20 @@ impl Venue {
         self.instruction(Tag::Heartbeat, trader.cell, &arguments, accounts)
     }
 
+    /// Says that builders may charge the trader at most this many ppm of what its orders take.
+    pub fn set_builder_max(&self, trader: &Trader, builder_max: u16) -> Instruction {
+        let accounts = vec![signer(trader.authority), writable(self.ledger)];
+        let arguments = SetBuilderMax::new(trader.generation, builder_max);
+        self.instruction(Tag::SetBuilderMax, trader.cell, &arguments, accounts)
+    }
+
+    /// Names who brought the trader, once and for all.
+    pub fn set_referrer(&self, trader: &Trader, referrer: Target) -> Instruction {
+        let accounts = vec![signer(trader.authority), writable(self.ledger)];
+        let arguments = SetReferrer::new(trader.generation, referrer.trader, referrer.generation);
+        self.instruction(Tag::SetReferrer, trader.cell, &arguments, accounts)
+    }
+
     /// Stakes `atoms` of the trader's cash in the protection pool.
     pub fn stake_pool(&self, trader: &Trader, atoms: QuoteAtoms) -> Instruction {
         let accounts = vec![
@@ -263,7 +282,32 @@ impl Venue {
         order: &NewOrder,
         valid_until: UnixSeconds,
     ) -> Instruction {
-        self.trade(Tag::PlaceOrder, trader, market, &PlaceOrder::new(trader.generation, order, valid_until))
+        let guard = Guard { valid_until, ..Guard::default() };
+        self.trade(Tag::PlaceOrder, trader, market, &PlaceOrder::new(trader.generation, order, &guard))
+    }
+
+    /// Places an order with all that its ticket says: its guards and its builder, too.
+    pub fn place_ticket(&self, trader: &Trader, market: &Address, ticket: &Ticket) -> Instruction {
+        let arguments = PlaceOrder::new(trader.generation, &ticket.build(), &ticket.guard());
+        let arguments = ticket.brought_by().map_or(arguments, |builder| arguments.brought_by(&builder));
+        self.trade(Tag::PlaceOrder, trader, market, &arguments)
+    }
+
+    /// Places up to 16 orders, all or none. They expire at `expires_at` (0: never), whatever they say themselves.
+    pub fn place_orders(
+        &self,
+        trader: &Trader,
+        market: &Address,
+        orders: &[NewOrder],
+        expires_at: UnixSeconds,
+        guard: &Guard,
+    ) -> Instruction {
+        let arguments = PlaceOrders::new(trader.generation, count_of(orders), expires_at, guard);
+        let mut instruction = self.trade(Tag::PlaceOrders, trader, market, &arguments);
+        for order in orders {
+            instruction.data.extend_from_slice(bytes_of(&OrderEntry::new(order)));
+        }
+        instruction
     }
 
     /// Replaces the trader's quotes, at most 16, if `wanted.sequence` is larger than the last one's. After `valid_until`
@@ -394,8 +438,8 @@ impl Venue {
 }
 
 /// More than fit are refused by the program, whatever is said about their number.
-fn count_of(handles: &[(NodeIndex, Sequence)]) -> u8 {
-    u8::try_from(handles.len()).unwrap_or(u8::MAX)
+fn count_of<T>(entries: &[T]) -> u8 {
+    u8::try_from(entries.len()).unwrap_or(u8::MAX)
 }
 
 fn append(instruction: &mut Instruction, handles: &[(NodeIndex, Sequence)]) {

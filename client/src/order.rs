@@ -2,10 +2,12 @@
 //! error, not a rounding.
 
 use quantdesk_engine::{
-    Lots, Side, Ticks, UnixSeconds,
-    book::{NewOrder, OrderKind, SelfTrade},
+    CellIndex, Generation, Lots, Ppm, Side, Ticks, UnixSeconds,
+    book::{Builder, NewOrder, OrderKind, SelfTrade},
     state::MarketRow,
 };
+
+use crate::instruction::Guard;
 
 /// Why a ticket is not an order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +27,8 @@ pub enum TicketError {
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     order: NewOrder,
+    guard: Guard,
+    builder: Option<Builder>,
 }
 
 impl Ticket {
@@ -68,6 +72,8 @@ impl Ticket {
                 match_limit: 32,
                 peg_offset: 0,
             },
+            guard: Guard { valid_until: UnixSeconds::ZERO, book_sequence_max: 0 },
+            builder: None,
         }
     }
 
@@ -139,7 +145,37 @@ impl Ticket {
         self
     }
 
-    /// The order.
+    /// Last second at which the instruction may run.
+    pub const fn valid_until(mut self, valid_until: UnixSeconds) -> Self {
+        self.guard.valid_until = valid_until;
+        self
+    }
+
+    /// Most events that the market may have written when the instruction runs, such as its header's `events_written` when
+    /// the order was decided on.
+    pub const fn book_sequence_max(mut self, book_sequence_max: u64) -> Self {
+        self.guard.book_sequence_max = book_sequence_max;
+        self
+    }
+
+    /// Who brought the order, and the fee in ppm that it gets of what the order takes.
+    pub const fn builder(mut self, trader: CellIndex, generation: Generation, fee: u16) -> Self {
+        self.builder = Some(Builder { trader, generation, fee: Ppm::new(fee as u32) });
+        self
+    }
+
+    /// When the instruction may run.
+    pub const fn guard(&self) -> Guard {
+        self.guard
+    }
+
+    /// Who brought the order, if anybody.
+    pub const fn brought_by(&self) -> Option<Builder> {
+        self.builder
+    }
+
+    /// The order. What is about the instruction, its guards and its builder, goes along with
+    /// [`Venue::place_ticket`](crate::instruction::Venue::place_ticket) alone.
     pub const fn build(self) -> NewOrder {
         self.order
     }

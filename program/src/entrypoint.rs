@@ -37,10 +37,13 @@ pub fn process(program_id: &Address, accounts: &mut [AccountView], data: &[u8]) 
 #[inline(never)]
 fn process_cold(context: &mut Context<'_>) -> ProgramResult {
     match context.head.tag {
+        tag if tag == Tag::PlaceOrders.byte() => order::place_orders::process(context),
         tag if tag == Tag::CancelOrders.byte() => order::cancel_orders::process(context),
         tag if tag == Tag::CancelByClientId.byte() => order::cancel_by_client_id::process(context),
         tag if tag == Tag::AmendOrder.byte() => order::amend_order::process(context),
         tag if tag == Tag::Heartbeat.byte() => trader::heartbeat::process(context),
+        tag if tag == Tag::SetBuilderMax.byte() => trader::set_builder_max::process(context),
+        tag if tag == Tag::SetReferrer.byte() => trader::set_referrer::process(context),
         tag if tag == Tag::Deposit.byte() => trader::deposit::process(context),
         tag if tag == Tag::Withdraw.byte() => trader::withdraw::process(context),
         tag if tag == Tag::OpenTrader.byte() => trader::open_trader::process(context),

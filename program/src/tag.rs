@@ -42,6 +42,10 @@ pub enum Tag {
     TransferCash = 25,
     /// Sets a trader's dead-man switch.
     Heartbeat = 26,
+    /// Says how much builders may charge a trader.
+    SetBuilderMax = 27,
+    /// Names who brought a trader.
+    SetReferrer = 28,
 
     // 40: orders
     /// Places an order.
@@ -58,6 +62,8 @@ pub enum Tag {
     AmendOrder = 45,
     /// Replaces a maker's quotes.
     ReplaceQuotes = 46,
+    /// Places several orders.
+    PlaceOrders = 47,
 
     // 60: cranks
     /// Reads a market's oracle sources and moves its price board.
@@ -100,7 +106,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -115,6 +121,8 @@ impl Tag {
         Self::ProcessWithdrawQueue,
         Self::TransferCash,
         Self::Heartbeat,
+        Self::SetBuilderMax,
+        Self::SetReferrer,
         Self::PlaceOrder,
         Self::CancelOrder,
         Self::CancelAll,
@@ -122,6 +130,7 @@ impl Tag {
         Self::CancelByClientId,
         Self::AmendOrder,
         Self::ReplaceQuotes,
+        Self::PlaceOrders,
         Self::UpdatePrice,
         Self::SettleMarket,
         Self::SettleMarketPosition,
@@ -166,6 +175,8 @@ impl Tag {
             Self::ProcessWithdrawQueue => "ProcessWithdrawQueue",
             Self::TransferCash => "TransferCash",
             Self::Heartbeat => "Heartbeat",
+            Self::SetBuilderMax => "SetBuilderMax",
+            Self::SetReferrer => "SetReferrer",
             Self::PlaceOrder => "PlaceOrder",
             Self::CancelOrder => "CancelOrder",
             Self::CancelAll => "CancelAll",
@@ -173,6 +184,7 @@ impl Tag {
             Self::CancelByClientId => "CancelByClientId",
             Self::AmendOrder => "AmendOrder",
             Self::ReplaceQuotes => "ReplaceQuotes",
+            Self::PlaceOrders => "PlaceOrders",
             Self::UpdatePrice => "UpdatePrice",
             Self::SettleMarket => "SettleMarket",
             Self::SettleMarketPosition => "SettleMarketPosition",

@@ -14,6 +14,7 @@ use quantdesk_client::{
         risk::listing::{ListingParameters, RiskParameters, TierParameters},
         state::{
             LedgerView, MarketStatus, MarketView, OracleSource,
+            fees::FeeSchedule,
             ledger::{Policy, ledger_size},
             market::market_size,
         },
@@ -106,6 +107,7 @@ pub const POLICY: Policy = Policy {
     outflow_floor: QuoteAtoms::new(1 << 62),
     pool_fee_share: Ppm::new(100_000),
     unstake_seconds: 86_400,
+    fees: FeeSchedule::NONE,
 };
 
 impl Default for DeskConfig {

@@ -33,6 +33,15 @@ const GIVEN: Policy = Policy {
     outflow_floor: QuoteAtoms::new(1_000_003),
     pool_fee_share: Ppm::new(200_004),
     unstake_seconds: 604_805,
+    fees: FeeSchedule::new(
+        [
+            FeeTier::new(QuoteAtoms::new(6), Ppm::new(100_007)),
+            FeeTier::new(QuoteAtoms::new(8), Ppm::new(200_009)),
+            FeeTier::new(QuoteAtoms::new(10), Ppm::new(1_000_000)),
+            FeeTier::UNUSED,
+        ],
+        Ppm::new(300_011),
+    ),
 };
 /// Rent of an exchange account at mainnet's rate.
 const RENT: u64 = (EXCHANGE_SIZE as u64 + 128) * 6_960;

@@ -27,6 +27,7 @@ const TIGHT: Policy = Policy {
     outflow_floor: QuoteAtoms::new(1_000),
     pool_fee_share: Ppm::new(200_000),
     unstake_seconds: 86_400,
+    fees: FeeSchedule::NONE,
 };
 /// What may leave an hour while Alice's and Bob's capital is there.
 const HOURLY: u64 = 2 * CAPITAL / 100;

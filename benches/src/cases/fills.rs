@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use quantdesk_client::engine::{Side, UnixSeconds};
 
-use super::{Case, compare, comparison, depth_table, each_further, orders};
+use super::{Case, compare, comparison, depth_table, each_further, fees, orders};
 use crate::{
     peers::{self, Peer, target},
     stage::{MARK, MARKET, SOL, STEP, Stage, ask, bid},
@@ -75,6 +75,7 @@ pub fn measure(vm: &mut Vm, stages: &[Stage]) -> Result<Fills> {
     cases.extend(takers_side());
     cases.extend(on_the_way());
     cases.extend(orders::self_trades());
+    cases.extend(fees::taking());
     compare(vm, &mut table, stages, &cases)?;
 
     let mut many = depth_table("Taking several makers", "Distinct makers without a position before, one order each.");

@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod delay;
+pub mod fees;
 pub mod fills;
 pub mod life;
 pub mod margin;

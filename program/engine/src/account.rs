@@ -56,7 +56,7 @@ pub const fn is_deadman_time(seconds: u32) -> bool {
 /// with `TraderNotFound`.
 pub fn heartbeat(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, seconds: u32) -> Result<()> {
     let cell = trader_mut(ledger.cells, trader)?;
-    (cell.deadman_seconds, cell.heartbeat_at) = (seconds, now.unix_seconds);
+    (cell.deadman_seconds, cell.heartbeat_at) = (seconds, now.unix_seconds.low_half());
     Ok(())
 }
 

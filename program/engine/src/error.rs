@@ -88,6 +88,16 @@ pub enum EngineError {
     TransferInvalid = 411,
     /// The trader's dead-man switch is off, or its time has not passed.
     HeartbeatAlive = 412,
+    /// A builder's fee exceeds what the trader has agreed to.
+    BuilderFeeTooHigh = 413,
+    /// The builder's cell is not a trader, or its generation is another one.
+    BuilderNotFound = 414,
+    /// The builder's account is of the trader's own owner.
+    SelfBuilder = 415,
+    /// The referrer's account is of the trader's own owner.
+    SelfReferral = 416,
+    /// The trader names a referrer already.
+    ReferrerAlreadySet = 417,
 
     // 500: orders and the book
     /// Price of zero or above the market's largest price.
@@ -120,9 +130,12 @@ pub enum EngineError {
     OrderNotAmendable = 514,
     /// The index with the order's distance is beyond its limit, out of range, or too far through the mark.
     PegNotForSale = 515,
+    /// The market has written events beyond the number that the instruction was signed for.
+    BookMoved = 516,
     /// The order is a taker that waits: its owner cannot take it back.
     OrderWaiting = 520,
-    /// In a market where takers wait: a fill-or-kill order, or one that would wait and stop at its owner's own orders.
+    /// In a market where takers wait: a fill-or-kill order, or one that would wait and stop at its owner's own orders or pay a
+    /// builder.
     OrderNotDelayable = 521,
     /// As many takers wait in the market as can.
     TakersTooMany = 522,
@@ -180,6 +193,8 @@ pub enum EngineError {
     PolicyInvalid = 712,
     /// Positions or orders are left in the market.
     MarketNotEmpty = 713,
+    /// Fee tiers of an exchange do not rise, or a discount or share is out of bounds.
+    FeeScheduleInvalid = 714,
 
     // 800: protection pool
     /// The amount would buy or pay nothing.

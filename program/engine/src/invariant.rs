@@ -214,7 +214,8 @@ pub fn positions(ledger: &LedgerView<'_>) -> Check {
             count = count.saturating_add(1);
         }
         require(count == trader.positions, "P3", "a trader counts its positions", cell.get())?;
-        require(trader.generation <= ledger.header.generation, "B5", "generations were given out", cell.get())?;
+        let newest = trader.generation.max(trader.referrer_generation);
+        require(newest <= ledger.header.generation, "B5", "generations were given out", cell.get())?;
         listed = listed.saturating_add(i128::from(count));
     }
     let all = count(ledger.all_positions());

@@ -12,6 +12,7 @@
 //! * [`book`] — placing, matching, cancelling.
 //! * [`risk`] — price board, funding, margin, fees, positions, liquidation, deleveraging, market life.
 //! * [`outflow`] — what may leave the vault, and the queue of what must wait. [`pool`] — the protection pool.
+//! * [`partner`] — builders and referrers.
 //! * [`invariant`] — every checked invariant, once, by its id in `SPEC.md`.
 //!
 //! # Errors leave partial changes
@@ -42,6 +43,7 @@ pub mod invariant;
 pub mod math;
 pub mod money;
 pub mod outflow;
+pub mod partner;
 pub mod pool;
 pub mod risk;
 pub mod slab;

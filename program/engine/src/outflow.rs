@@ -63,13 +63,14 @@ const WHOLE: Ppm = Ppm::new(1_000_000);
 
 impl Policy {
     /// Fails with `PolicyInvalid` unless between 0.1% and all of the total may leave in an hour, nobody waits less than an
-    /// hour or more than a week, and stake is bound for between a day and 30 days.
+    /// hour or more than a week, and stake is bound for between a day and 30 days; with `FeeScheduleInvalid` as
+    /// [`FeeSchedule::check`](crate::state::fees::FeeSchedule::check).
     pub fn check(&self) -> Result<()> {
         let rate = self.outflow_rate >= OUTFLOW_RATE_MIN && self.outflow_rate <= WHOLE;
         let queue = self.queue_seconds >= QUEUE_SECONDS_MIN && self.queue_seconds <= QUEUE_SECONDS_MAX;
         let unstake = self.unstake_seconds >= UNSTAKE_SECONDS_MIN && self.unstake_seconds <= UNSTAKE_SECONDS_MAX;
         let valid = rate && queue && unstake && self.pool_fee_share <= WHOLE;
-        if valid { Ok(()) } else { Err(EngineError::PolicyInvalid) }
+        if valid { self.fees.check() } else { Err(EngineError::PolicyInvalid) }
     }
 }
 

@@ -362,6 +362,13 @@ impl UnixSeconds {
         self.0.checked_add(i64::from(seconds)).map(Self).ok_or(EngineError::Overflow)
     }
 
+    /// Seconds modulo 2^32, for places that hold no more.
+    #[inline(always)]
+    pub const fn low_half(self) -> u32 {
+        let [a, b, c, d, ..] = self.0.to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    }
+
     /// Seconds from `earlier` to `self`; zero if `earlier` is not earlier.
     #[inline(always)]
     pub const fn since(self, earlier: Self) -> u64 {

@@ -12,7 +12,10 @@ mod survey;
 pub use outcome::Outcome;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use quantdesk_client::engine::{Ppm, QuoteAtoms, state::ledger::Policy};
+use quantdesk_client::engine::{
+    Ppm, QuoteAtoms,
+    state::{fees::FeeSchedule, ledger::Policy},
+};
 
 /// A quarter of the ledger and at least a million may leave at once in an hour; the rest waits a day at most.
 const POLICY: Policy = Policy {
@@ -21,6 +24,7 @@ const POLICY: Policy = Policy {
     outflow_floor: QuoteAtoms::new(1_000_000_000_000),
     pool_fee_share: Ppm::new(100_000),
     unstake_seconds: 86_400,
+    fees: FeeSchedule::NONE,
 };
 
 /// What every run is given.

@@ -68,9 +68,6 @@ impl Trading<'_> {
     }
 
     /// Cancels a resting order and places it anew.
-    ///
-    /// WHY: out of line, since it is all of `place_order` once more.
-    #[inline(never)]
     fn requeue(
         &mut self,
         trader: CellIndex,
@@ -78,7 +75,7 @@ impl Trading<'_> {
         order: &NewOrder,
     ) -> Result<Option<(NodeIndex, Sequence)>> {
         self.take_off(handle, TradeEventKind::Cancelled)?;
-        self.place_order(trader, order).map(|placed| placed.resting)
+        self.place_apart(trader, order).map(|placed| placed.resting)
     }
 }
 

@@ -85,7 +85,7 @@ impl Trading<'_> {
     ///
     /// Fails with `HeartbeatAlive` while the switch is off or its time has not passed, or with `NothingToClose`.
     pub fn enforce_deadman(&mut self, target: CellIndex, limit: u8) -> Result<u8> {
-        if !self.ledger.trader(target)?.is_silent(self.now.unix_seconds)? {
+        if !self.ledger.trader(target)?.is_silent(self.now.unix_seconds) {
             return Err(EngineError::HeartbeatAlive);
         }
         let position = self.position_of(target)?;

@@ -146,7 +146,8 @@ impl Trading<'_> {
         self.check_limits(position, worst_before, interest)?;
         self.check_risk(trader, before)?;
         let (filled, quote, fee) = (Lots::ZERO, QuoteAtoms::ZERO, QuoteAtoms::ZERO);
-        Ok(Placed { filled, quote, fee, resting: None, waiting: Some((handle, sequence)) })
+        let builder_fee = QuoteAtoms::ZERO;
+        Ok(Placed { filled, quote, fee, builder_fee, resting: None, waiting: Some((handle, sequence)) })
     }
 
     /// Runs takers that are due, at most `runs` times and at most `steps` orders met each time. Returns how many times.
@@ -188,8 +189,13 @@ impl Trading<'_> {
         if self.meets_stale(order.side, mark) {
             taker.steps_left = self.drop_unbearable(trader, order.side, order.price, steps)?;
         }
+        let fees_before = self.ledger.header.fees;
+        if self.ledger.header.policy.fees.is_tiered() {
+            (taker.taker_fee, taker.maker_fee) = self.tier_rates(trader)?;
+        }
         self.match_taker(&mut taker)?;
         self.settle_taker(&mut taker)?;
+        self.credit(&taker, fees_before)?;
         self.release_filled(entry.node, &node, taker.filled())?;
         let left = node.lots.less_part(taker.filled());
         if left.is_zero() {

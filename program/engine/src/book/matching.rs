@@ -35,8 +35,8 @@ pub(super) struct Taker {
     self_trade: SelfTrade,
     pub(super) steps_left: u8,
     pub(super) tick_value: TickValue,
-    taker_fee: Ppm,
-    maker_fee: SignedPpm,
+    pub(super) taker_fee: Ppm,
+    pub(super) maker_fee: SignedPpm,
     funding_index: FundingIndex,
     /// Lots wanted in all.
     wanted: Lots,
@@ -155,7 +155,7 @@ impl Taker {
     }
 
     #[inline(always)]
-    fn crosses(&self, price: Ticks) -> bool {
+    pub(super) fn crosses(&self, price: Ticks) -> bool {
         match self.side {
             Side::Bid => price <= self.limit,
             Side::Ask => price >= self.limit,

@@ -32,9 +32,11 @@ mod liquidate;
 mod matching;
 mod offer;
 mod order;
+mod partner;
 mod pegged;
 mod place;
 mod replace;
+mod several;
 mod stale;
 mod take_over;
 
@@ -42,8 +44,10 @@ pub use batch::OrderHandle;
 pub use cancel::Sides;
 pub use liquidate::Liquidated;
 pub use order::{NewOrder, OrderKind, Placed, SelfTrade};
+pub use partner::Builder;
 pub use place::ORDERS_PER_POSITION_MAX;
 pub use replace::{QUOTES_MAX, Quote, Replacement};
+pub use several::ORDERS_MAX;
 
 use crate::{
     state::{Ledger, Market},

@@ -70,6 +70,8 @@ pub struct Placed {
     pub quote: QuoteAtoms,
     /// Taker fee paid.
     pub fee: QuoteAtoms,
+    /// Builder's fee paid, on top of that.
+    pub builder_fee: QuoteAtoms,
     /// Handle of the resting remainder, if any.
     pub resting: Option<(NodeIndex, Sequence)>,
     /// Handle of the order if it waits: nothing else has become of it yet.

@@ -43,7 +43,14 @@ impl Trading<'_> {
         };
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
-        Ok(Placed { filled: Lots::ZERO, quote: QuoteAtoms::ZERO, fee: QuoteAtoms::ZERO, resting, waiting: None })
+        Ok(Placed {
+            filled: Lots::ZERO,
+            quote: QuoteAtoms::ZERO,
+            fee: QuoteAtoms::ZERO,
+            builder_fee: QuoteAtoms::ZERO,
+            resting,
+            waiting: None,
+        })
     }
 
     /// What a new pegged order trades at now. Fails with `OrderPriceOutOfRange` or `PegNotForSale`.

@@ -13,7 +13,7 @@ use crate::{
         price::Action,
     },
     state::{IndexEntry, MarketRow, OrderNode, TradeEvent, TradeEventKind},
-    units::{CellIndex, Lots, NodeIndex, QuoteDelta, Sequence, Side, Ticks},
+    units::{CellIndex, Lots, NodeIndex, QuoteAtoms, QuoteDelta, Sequence, Side, Ticks},
 };
 
 /// Resting orders of one trader in one market, which bounds every walk over them.
@@ -46,6 +46,12 @@ impl Trading<'_> {
         }
     }
 
+    /// WHY: out of line, for whoever places orders beside the instruction that is only that.
+    #[inline(never)]
+    pub(super) fn place_apart(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+        self.place_order(trader, order)
+    }
+
     /// The price, or if it would take, one tick behind the best order on the other side, whoever's it is and expired or not;
     /// zero if there is no such price.
     #[cold]
@@ -73,14 +79,26 @@ impl Trading<'_> {
         let worst_before = position::worst_lots(self.ledger.position(position)?);
         let before = if order.reduce_only { Some(self.standing(trader)?) } else { None };
         let interest_before = self.row()?.open_interest;
+        let fees_before = self.ledger.header.fees;
         let mut taker = self.taker(trader, position, order)?;
         taker.steps_left = match_limit;
+        if self.ledger.header.policy.fees.is_tiered() && self.meets(&taker, order.side)? {
+            (taker.taker_fee, taker.maker_fee) = self.tier_rates(trader)?;
+        }
         self.match_taker(&mut taker)?;
         self.settle_taker(&mut taker)?;
+        self.credit(&taker, fees_before)?;
         let resting = self.rest_remainder(&taker, order)?;
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
-        Ok(Placed { filled: taker.filled(), quote: taker.quote(), fee: taker.fee, resting, waiting: None })
+        let (filled, quote, fee, builder_fee) = (taker.filled(), taker.quote(), taker.fee, QuoteAtoms::ZERO);
+        Ok(Placed { filled, quote, fee, builder_fee, resting, waiting: None })
+    }
+
+    /// Whether the taker crosses the best offer.
+    #[inline(always)]
+    fn meets(&self, taker: &Taker, side: Side) -> Result<bool> {
+        Ok(self.best_offer(side.opposite())?.is_some_and(|best| taker.crosses(best.price)))
     }
 
     #[inline(always)]

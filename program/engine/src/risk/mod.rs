@@ -10,3 +10,4 @@ pub mod position;
 pub mod price;
 pub mod scan;
 pub mod shortfall;
+pub mod tier;

@@ -5,7 +5,6 @@
 
 use super::header::Key;
 use crate::{
-    error::Result,
     money::Balance,
     slab::free_list::{NIL, Slot},
     units::{
@@ -66,9 +65,18 @@ pub struct TraderCell {
     pub withdrawal: CellIndex,
     /// Seconds without a heartbeat after which anybody may cancel its orders; 0 for never.
     pub deadman_seconds: u32,
-    /// Time of the last heartbeat.
-    pub heartbeat_at: UnixSeconds,
-    reserved: [u8; 16],
+    /// Time of the last heartbeat, in seconds since 1970 modulo 2^32.
+    pub heartbeat_at: u32,
+    /// Incarnation of the referrer; zero without one.
+    pub referrer_generation: Generation,
+    /// Taking volume as it counted on [`Self::volume_day`], in quote atoms; see `risk::tier`.
+    pub volume: QuoteAtoms,
+    /// Day of the last fill of a taking order, modulo 2^16.
+    pub volume_day: u16,
+    /// Largest fee of a builder that the owner agrees to, in ppm of the value filled.
+    pub builder_max: u16,
+    /// Who brought this trader, if there is a [`Self::referrer_generation`].
+    pub referrer: CellIndex,
 }
 
 /// A withdrawal that waits in the queue.
@@ -223,9 +231,17 @@ impl TraderCell {
         self.bankrupt != 0
     }
 
-    /// Whether its dead-man switch is on and has run out. Fails with `Overflow`.
-    pub fn is_silent(&self, now: UnixSeconds) -> Result<bool> {
-        Ok(self.deadman_seconds > 0 && now > self.heartbeat_at.plus(self.deadman_seconds)?)
+    /// Whether it names a referrer.
+    #[inline(always)]
+    pub const fn has_referrer(&self) -> bool {
+        !self.referrer_generation.is_zero()
+    }
+
+    /// Whether its dead-man switch is on and has run out. A silence is told from a heartbeat in the future for 68 years.
+    pub const fn is_silent(&self, now: UnixSeconds) -> bool {
+        let silence = now.low_half().wrapping_sub(self.heartbeat_at).cast_signed();
+        // A switch is set to at most a day.
+        self.deadman_seconds > 0 && silence > self.deadman_seconds.cast_signed()
     }
 
     /// As an arena cell.

@@ -112,6 +112,14 @@ pub enum CashEventKind {
     PositionSettled = 23,
     /// A market's margin parameters changed; `amount` is the maintenance share.
     MarginChanged = 24,
+    /// A taking order paid its builder; `amount` is negative for the taker.
+    BuilderPaid = 25,
+    /// A referrer got its share of a taking order's fees; `amount` atoms.
+    ReferrerPaid = 26,
+    /// A trader said how much builders may charge; `amount` in ppm.
+    BuilderMaxSet = 27,
+    /// A trader named its referrer; `amount` is the referrer's cell.
+    ReferrerSet = 28,
 }
 
 /// One trading event, 80 bytes.
@@ -276,6 +284,10 @@ impl CashEvent {
             22 => CashEventKind::MarketStatusChanged,
             23 => CashEventKind::PositionSettled,
             24 => CashEventKind::MarginChanged,
+            25 => CashEventKind::BuilderPaid,
+            26 => CashEventKind::ReferrerPaid,
+            27 => CashEventKind::BuilderMaxSet,
+            28 => CashEventKind::ReferrerSet,
             _ => return None,
         })
     }

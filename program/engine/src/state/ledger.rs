@@ -11,6 +11,7 @@ use super::{
     cell::{CELL_SIZE, Cell, PositionCell, TraderCell},
     event::{CashEvent, CashEventKind},
     exchange::MARKETS_MAX,
+    fees::FeeSchedule,
     header::{AccountHeader, Key},
     row::{MarketRow, ROW_SIZE},
 };
@@ -63,7 +64,7 @@ pub struct LedgerHeader {
     pad: u8,
     /// Trader cells in use.
     pub traders: u32,
-    /// What may leave, what the pool gets.
+    /// What may leave, what the pool gets, how fees go by volume.
     pub policy: Policy,
     /// What has left lately.
     pub outflow: Bucket,
@@ -83,13 +84,13 @@ pub struct LedgerHeader {
     pub sweep_cursor: CellIndex,
     /// The worst accounts that sweeps found, worst first; unused places are zero.
     pub watch: [Watched; WATCH_MAX],
-    reserved: [u8; 128],
+    reserved: [u8; 56],
 }
 
 /// Accounts a sweep remembers.
 pub const WATCH_MAX: usize = 8;
 
-/// What may leave the vault, and the pool's part of fees; fixed when the exchange is created.
+/// What may leave the vault, and how fees are charged and shared; fixed when the exchange is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Policy {
@@ -103,6 +104,8 @@ pub struct Policy {
     pub pool_fee_share: Ppm,
     /// Seconds between asking for stake and getting it.
     pub unstake_seconds: u32,
+    /// Tiers by volume, and the referrers' share.
+    pub fees: FeeSchedule,
 }
 
 /// An account that a sweep found below maintenance margin.

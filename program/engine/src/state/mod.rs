@@ -4,6 +4,7 @@ pub mod annex;
 pub mod cell;
 pub mod event;
 pub mod exchange;
+pub mod fees;
 pub mod header;
 pub mod ledger;
 pub mod market;

@@ -15,7 +15,7 @@ use super::{
 };
 use quantdesk_engine::{
     Side,
-    book::OrderKind,
+    book::{NewOrder, OrderKind},
     state::{CashEventKind, TradeEventKind},
 };
 use std::collections::BTreeMap;
@@ -123,6 +123,10 @@ impl Audit {
                     group.unstaked += amount;
                     (*amount, -amount)
                 }
+                CashEventKind::BuilderPaid | CashEventKind::ReferrerPaid => {
+                    group.earned += amount;
+                    (*amount, 0)
+                }
                 CashEventKind::ShortfallAbsorbed => {
                     group.absorbed += amount;
                     (*amount, -amount)
@@ -209,11 +213,17 @@ impl Audit {
         if before.markets[market].terms.taker_delay > 0 && waited_for(before, market, event) {
             return Ok(());
         }
-        let Op::Place { order, .. } = op else { return Ok(()) };
-        let limit = i128::from(order.price.get());
-        let within = if order.side == Side::Bid { event.price <= limit } else { event.price >= limit };
-        let within = within && order.kind != OrderKind::PostOnly;
-        if within { Ok(()) } else { Err(format!("an order with a limit of {limit} filled at {}", event.price)) }
+        let orders = match op {
+            Op::Place { order, .. } | Op::PlaceGuarded { order, .. } => std::slice::from_ref(order),
+            Op::PlaceOrders { orders, .. } => orders,
+            _ => return Ok(()),
+        };
+        let allows = |order: &NewOrder| {
+            let limit = i128::from(order.price.get());
+            let within = if order.side == Side::Bid { event.price <= limit } else { event.price >= limit };
+            within && order.side != event.side && order.kind != OrderKind::PostOnly
+        };
+        if orders.iter().any(allows) { Ok(()) } else { Err(format!("{orders:?} filled at {}", event.price)) }
     }
 
     /// E1, once everybody has left.
@@ -243,6 +253,8 @@ fn owner_of(before: &Model, after: &Model, trader: usize) -> u64 {
 fn market_of(op: &Op) -> Option<usize> {
     match op {
         Op::Place { market, .. }
+        | Op::PlaceGuarded { market, .. }
+        | Op::PlaceOrders { market, .. }
         | Op::Amend { market, .. }
         | Op::RunDelayed { market, .. }
         | Op::Liquidate { market, .. }

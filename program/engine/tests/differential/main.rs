@@ -5,6 +5,7 @@
 
 mod coalition;
 mod drain;
+mod fees;
 mod ladder;
 #[allow(dead_code, reason = "every test binary uses its part")]
 #[path = "../model/mod.rs"]
@@ -19,7 +20,7 @@ use model::pair::{Did, Op, Pair};
 use quantdesk_engine::{
     PicoPrice, Ppm, QuoteAtoms, Result, UnixSeconds,
     risk::{listing::ListingParameters, price::SourcePrice},
-    state::ledger::Policy,
+    state::{fees::FeeSchedule, ledger::Policy},
 };
 use std::collections::BTreeMap;
 use support::{
@@ -73,6 +74,8 @@ struct Habits {
     /// How often the market waits for those who wait.
     patience: u64,
     mistakes: u64,
+    /// How often an order names a builder, a guard, or comes with others.
+    special: u64,
     wealth: u32,
 }
 
@@ -133,6 +136,7 @@ impl Habits {
             few_matches: random.pick(&[0, 10, 50]),
             patience: random.pick(&[2, 15, 50]),
             mistakes: random.pick(&[0, 2, 8]),
+            special: random.pick(&[0, 10, 40]),
             wealth: random.range(wealth[0], wealth[1]) as u32,
         }
     }
@@ -149,6 +153,7 @@ fn policy(random: &mut Random) -> Policy {
         outflow_floor: QuoteAtoms::new(random.pick(&[0, 10_000, 1_000_000])),
         pool_fee_share: Ppm::new(random.pick(&[0, 250_001, 1_000_000])),
         unstake_seconds: 86_400,
+        fees: FeeSchedule::NONE,
     }
 }
 
@@ -156,7 +161,7 @@ impl Run {
     fn new(seed: u64, venue: Venue) -> Self {
         let mut random = Random::new(seed);
         let habits = Habits::new(&mut random, venue.wealth);
-        let policy = policy(&mut random);
+        let policy = Policy { fees: fees::schedule(&mut random, habits.wealth), ..policy(&mut random) };
         let pair = Pair::new(&venue.grounds.each_ref().map(|ground| ground.listing), random.pick(&CELLS), policy);
         let marks = venue.grounds.each_ref().map(|ground| ground.mark);
         Self {
@@ -256,6 +261,7 @@ impl Run {
             4 if self.random.chance(10) => Op::Grow { cells: self.random.below(3) as u32 },
             4 if self.random.chance(20) => Op::Pass { seconds: self.random.pick(&[400, 3_600, 86_400]) },
             4 => Op::PassSlots { slots: self.random.below(4) },
+            5 if self.random.chance(40) => self.partners(trader),
             5 => Op::Sweep { cells: self.random.pick(&[0, 1, 7, 30, 200]) },
             6 | 7 => self.pool(trader),
             8 => Op::Process { usable: self.random.chance(80) },

@@ -27,6 +27,9 @@ impl Run {
             _ => {
                 let order = self.order(trader, market);
                 let known = !self.random.chance(self.habits.mistakes / 5);
+                if self.random.chance(self.habits.special) {
+                    return self.special(known.then_some(trader), market, order);
+                }
                 Op::Place { trader: known.then_some(trader), market, order }
             }
         }
@@ -119,7 +122,7 @@ impl Run {
         Op::Cancel { trader, market, handle, sequence }
     }
 
-    fn order(&mut self, trader: usize, market: usize) -> NewOrder {
+    pub(super) fn order(&mut self, trader: usize, market: usize) -> NewOrder {
         let reduce_only = self.random.chance(self.habits.reduce_only);
         let closing = match self.pair.model.position(trader, market).base {
             base if base > 0 => Side::Ask,

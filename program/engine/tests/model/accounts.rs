@@ -25,6 +25,7 @@ impl Model {
                 bankrupt: false,
                 absorbed: 0,
                 deadman: (0, 0),
+                fees: super::fees::TraderFees::default(),
             }));
             let id = model.traders.len() - 1;
             model.note(CashEventKind::TraderOpened, id, sub_account.into());

@@ -116,7 +116,12 @@ fn account(model: &Model, view: &LedgerView<'_>, id: usize, trader: &Trader) -> 
     same("cash", i128::from(cell.cash.get().get()), trader.cash)?;
     same("bankrupt", cell.is_bankrupt(), trader.bankrupt)?;
     same("absorbed", i128::from(cell.absorbed.get()), trader.absorbed)?;
-    same("dead-man switch", (cell.deadman_seconds, cell.heartbeat_at.get()), trader.deadman)?;
+    same("dead-man switch", (cell.deadman_seconds, cell.heartbeat_at.into()), trader.deadman)?;
+    same("volume", i128::from(cell.volume.get()), trader.fees.volume)?;
+    same("day of the volume", i64::from(cell.volume_day), trader.fees.day % 65_536)?;
+    same("builder's most", cell.builder_max, trader.fees.builder_max)?;
+    let referrer = cell.has_referrer().then_some((cell.referrer.get(), cell.referrer_generation.get()));
+    same("referrer", referrer, trader.fees.referrer)?;
     same("waits", !cell.withdrawal.is_nil(), model.waits(id))?;
     same("positions", usize::from(cell.positions), trader.positions.iter().flatten().count())?;
     let mut found = vec![None; model.markets.len()];
@@ -228,7 +233,8 @@ fn event_of(event: &TradeEvent) -> Event {
 fn trail(model: &Model, book: &MarketView<'_>) -> Result<(), String> {
     let written: Vec<_> = ring::iter(book.events, book.header.events_written).collect();
     let newest = &written[written.len().saturating_sub(model.trail.len())..];
-    same("trail", newest.iter().map(|event| event_of(event)).collect(), model.trail.clone())
+    let kept = &model.trail[model.trail.len() - newest.len()..];
+    same("trail", newest.iter().map(|event| event_of(event)).collect(), kept.to_vec())
 }
 
 fn cash_trail(model: &Model, view: &LedgerView<'_>) -> Result<(), String> {
@@ -241,5 +247,5 @@ fn cash_trail(model: &Model, view: &LedgerView<'_>) -> Result<(), String> {
             (kind, event.trader.get(), i128::from(event.amount), i128::from(event.balance))
         })
         .collect();
-    same("cash trail", found, model.cash_trail.clone())
+    same("cash trail", found, model.cash_trail[model.cash_trail.len() - newest.len()..].to_vec())
 }

@@ -80,7 +80,7 @@ impl Model {
         if self.markets[market].waiting.len() >= WAITING_MAX {
             return Err(EngineError::TakersTooMany);
         }
-        let before = self.initial(trader);
+        let before = order.reduce_only.then(|| self.initial(trader).excess());
         let worst = self.worst_lots(trader, market);
         let lots = self.wanted(trader, market, order)?;
         let waiting = self.enlist(trader, market, order, lots)?;
@@ -90,8 +90,8 @@ impl Model {
         self.markets[market].waiting.push_back(Some(Waiting { order: waiting, slot, kind, match_limit }));
         let interest = self.open_interest(market);
         self.check_limits(trader, market, worst, interest)?;
-        self.check_risk(trader, order, &before)?;
-        Ok(Outcome { filled: 0, quote: 0, fee: 0, resting: None, waiting: Some(sequence) })
+        self.check_risk(trader, before)?;
+        Ok(Outcome { filled: 0, quote: 0, fee: 0, builder_fee: 0, resting: None, waiting: Some(sequence) })
     }
 
     fn run_due(&mut self, market: usize, runs: u8, steps: u8) -> u8 {
@@ -126,10 +126,13 @@ impl Model {
             peg_offset: 0,
         };
         let left = self.drop_unbearable(trader, market, order.side, order.price, steps);
-        let mut taker = Taker::new(trader, market, lots, left);
+        let mut taker = Taker::new(trader, market, lots, left, self.rates(trader, market));
         self.match_taker(&mut taker, &asked).expect("a waiting taker never fails");
         self.settle_taker(&taker, order.side);
         let filled = taker.filled();
+        if filled > 0 {
+            self.credit(trader, taker.quote(), taker.fee, taker.rebates);
+        }
         self.shrink(market, order, filled);
         let unfilled = Order { lots: order.lots - filled, ..order.clone() };
         let further = first.match_limit - steps;

@@ -259,7 +259,7 @@ impl Model {
         if lots == 0 {
             return Ok(false);
         }
-        let mut taker = Taker::new(target, market, lots, *steps);
+        let mut taker = Taker::new(target, market, lots, *steps, self.full_rates(market));
         self.match_taker(&mut taker, &closing(side, price, lots))?;
         self.settle_taker(&taker, side);
         *steps = taker.steps;

@@ -1,7 +1,7 @@
 //! Placing and matching in the model.
 
 use super::{
-    Event, Market, Model, NOBODY, Order, Outcome, PPM, ceil_div, floor_div, price::Quality, rank, risk, risk::Initial,
+    Event, Market, Model, NOBODY, Order, Outcome, PPM, ceil_div, fees::Named, fees::Rates, floor_div, rank, risk,
 };
 use quantdesk_engine::{
     EngineError, Result, Side, Ticks,
@@ -25,14 +25,18 @@ pub(super) struct Taker {
     pub closed: (i128, i128),
     pub opened: (i128, i128),
     pub fee: i128,
+    /// Rebates paid to makers.
+    pub rebates: i128,
+    pub rates: Rates,
     pub stopped: bool,
 }
 
 impl Taker {
-    pub fn new(trader: usize, market: usize, wanted: i128, steps: u8) -> Self {
+    pub fn new(trader: usize, market: usize, wanted: i128, steps: u8, rates: Rates) -> Self {
         let nothing = (0, 0);
         let (closed, opened) = (nothing, nothing);
-        Self { trader, market, wanted, remaining: wanted, steps, closed, opened, fee: 0, stopped: false }
+        let (fee, rebates, stopped) = (0, 0, false);
+        Self { trader, market, wanted, remaining: wanted, steps, closed, opened, fee, rebates, rates, stopped }
     }
 
     pub fn filled(&self) -> i128 {
@@ -57,11 +61,6 @@ impl Market {
     fn crosses(side: Side, limit: i128, price: i128) -> bool {
         if side == Side::Bid { price <= limit } else { price >= limit }
     }
-
-    fn maker_fee(&self, value: i128) -> i128 {
-        // A charge is rounded up, a rebate towards zero: both are the ceiling.
-        ceil_div(value * self.terms.maker_fee, PPM)
-    }
 }
 
 impl Model {
@@ -71,10 +70,25 @@ impl Model {
 
     /// The same as a part of something else.
     pub(super) fn place_now(&mut self, trader: Option<usize>, market: usize, order: &NewOrder) -> Result<Outcome> {
+        self.place_for(trader, market, order, None)
+    }
+
+    /// The same with who brought the order.
+    pub(super) fn place_for(
+        &mut self,
+        trader: Option<usize>,
+        market: usize,
+        order: &NewOrder,
+        builder: Option<Named>,
+    ) -> Result<Outcome> {
+        if let Some(builder) = builder {
+            self.check_builder(trader, builder)?;
+        }
         if self.markets[market].terms.taker_delay > 0
             && let Some(waiting) = self.delay(trader, market, order)?
         {
-            return Ok(waiting);
+            // Nobody is paid for what waits.
+            return if builder.is_some() { Err(EngineError::OrderNotDelayable) } else { Ok(waiting) };
         }
         let order = &self.slid(market, order);
         self.check_order(market, order)?;
@@ -90,31 +104,23 @@ impl Model {
         self.enter(trader, market)?;
         self.check_client_id(trader, market, order.client_id)?;
         self.narrow_bounds(trader, market);
-        let before = self.initial(trader);
+        let before = order.reduce_only.then(|| self.initial(trader).excess());
         let worst_before = self.worst_lots(trader, market);
         let interest_before = self.open_interest(market);
 
-        let outcome = self.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order }, &met_as)?;
+        let mut outcome = self.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order }, &met_as)?;
+        if let Some(builder) = builder {
+            outcome.builder_fee = self.pay_builder(trader, builder, outcome.quote);
+        }
 
         self.check_limits(trader, market, worst_before, interest_before)?;
-        self.check_risk(trader, order, &before)?;
+        self.check_risk(trader, before)?;
         Ok(outcome)
     }
 
     pub(super) fn check_client_id(&self, trader: usize, market: usize, client_id: u64) -> Result<()> {
         let used = client_id != 0 && self.markets[market].orders_of(trader).any(|order| order.client_id == client_id);
         if used { Err(EngineError::ClientIdInUse) } else { Ok(()) }
-    }
-
-    pub(super) fn check_risk(&self, trader: usize, order: &NewOrder, before: &Initial) -> Result<()> {
-        let after = self.initial(trader);
-        if !order.reduce_only && after.worst != Quality::Fresh {
-            return Err(EngineError::PriceNotValidForAction);
-        }
-        // Reducing may not lead further below the margin, nor end without equity at the mark.
-        let no_debt = self.health(trader).equity >= 0;
-        let no_worse = order.reduce_only && after.excess() >= before.excess() && no_debt;
-        if after.excess() >= 0 || no_worse { Ok(()) } else { Err(EngineError::BelowInitialMargin) }
     }
 
     /// A sliding order is a post-only one at a price that does not take.
@@ -203,10 +209,13 @@ impl Model {
     /// `met_as` is the order as the other side meets it.
     fn take_and_rest(&mut self, trader: usize, market: usize, order: &NewOrder, met_as: &NewOrder) -> Result<Outcome> {
         let wanted = self.wanted(trader, market, order)?;
-        let mut taker = Taker::new(trader, market, wanted, order.match_limit);
+        let mut taker = Taker::new(trader, market, wanted, order.match_limit, self.rates(trader, market));
         self.match_taker(&mut taker, met_as)?;
         self.settle_taker(&taker, order.side);
         let filled = taker.filled();
+        if filled > 0 {
+            self.credit(trader, taker.quote(), taker.fee, taker.rebates);
+        }
         if order.kind == OrderKind::FillOrKill && filled < taker.wanted {
             return Err(EngineError::FillOrKillUnfilled);
         }
@@ -224,7 +233,7 @@ impl Model {
                 event.taker = cell;
             });
         }
-        Ok(Outcome { filled, quote: taker.quote(), fee: taker.fee, resting, waiting: None })
+        Ok(Outcome { filled, quote: taker.quote(), fee: taker.fee, builder_fee: 0, resting, waiting: None })
     }
 
     pub(super) fn settle_taker(&mut self, taker: &Taker, side: Side) {
@@ -348,8 +357,9 @@ impl Model {
         let (market, side) = (taker.market, best.side.opposite());
         let price = self.markets[market].price_of(best).expect("within reach");
         let value = self.markets[market].value(price, lots);
-        let taker_fee = ceil_div(value * self.markets[market].terms.taker_fee, PPM);
-        let maker_fee = self.markets[market].maker_fee(value);
+        let taker_fee = ceil_div(value * taker.rates.taker, PPM);
+        // A charge is rounded up, a rebate towards zero: both are the ceiling.
+        let maker_fee = ceil_div(value * taker.rates.maker, PPM);
         // The maker settles at once, fill by fill.
         self.settle_funding(best.trader, market);
         if self.leaves_debt(market, best, price, lots, maker_fee) {
@@ -373,6 +383,7 @@ impl Model {
         taker.opened.1 += worth(lots - closing) * tick_value;
         taker.remaining -= lots;
         taker.fee += taker_fee;
+        taker.rebates -= maker_fee.min(0);
         self.markets[market].last_trade_price = price;
         let (maker, taker) = (self.trader(best.trader).cell, self.trader(taker.trader).cell);
         self.log(market, TradeEventKind::Filled, best.side, |event| {

@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod compare;
 pub mod delay;
 pub mod deleverage;
+pub mod fees;
 pub mod ladder;
 pub mod matching;
 pub mod outflow;
@@ -164,6 +165,7 @@ pub struct Trader {
     pub absorbed: i128,
     /// Seconds of its dead-man switch, and when it was last set.
     pub deadman: (u32, i64),
+    pub fees: fees::TraderFees,
 }
 
 /// A record of the trading trail.
@@ -190,6 +192,7 @@ pub struct Outcome {
     pub filled: i128,
     pub quote: i128,
     pub fee: i128,
+    pub builder_fee: i128,
     pub resting: Option<u64>,
     pub waiting: Option<u64>,
 }

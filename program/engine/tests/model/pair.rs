@@ -2,16 +2,17 @@
 
 use super::{
     Model, compare,
+    fees::Named,
     ladder::{Closed, WATCH_PLACES, Watched},
     pool::Stake,
     risk::{Health, Initial},
 };
 use crate::support::{World, world::key};
 use quantdesk_engine::{
-    CellIndex, Lots, NodeIndex, QuoteAtoms, Result, Sequence, Slot, Ticks, account,
+    CellIndex, Generation, Lots, NodeIndex, Ppm, QuoteAtoms, Result, Sequence, Side, Slot, Ticks, account,
     account::Withdrawal,
-    book::{Liquidated, NewOrder, OrderHandle, Placed, Sides},
-    pool,
+    book::{Builder, Liquidated, NewOrder, OrderHandle, Placed, Sides},
+    partner, pool,
     risk::{listing::ListingParameters, margin, price::SourcePrice, scan, shortfall},
     state::{PoolStake, TradeEventKind, ledger::Policy},
 };
@@ -28,6 +29,30 @@ pub enum Op {
         trader: Option<usize>,
         market: usize,
         order: NewOrder,
+    },
+    /// With a builder and a guard.
+    PlaceGuarded {
+        trader: Option<usize>,
+        market: usize,
+        order: NewOrder,
+        builder: Option<Named>,
+        guard: u64,
+    },
+    PlaceOrders {
+        trader: usize,
+        market: usize,
+        orders: Vec<NewOrder>,
+        guard: u64,
+    },
+    SetBuilderMax {
+        trader: usize,
+        ppm: u16,
+    },
+    /// The referrer by cell and generation.
+    SetReferrer {
+        trader: usize,
+        cell: u32,
+        generation: u32,
     },
     Cancel {
         trader: usize,
@@ -208,7 +233,8 @@ fn agree<T: PartialEq + Debug>(engine: Result<T>, model: Result<T>) -> std::resu
 /// because the worst case was reserved.
 fn check_excess(op: &Op, delays: bool, before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
     let actor = match op {
-        Op::Place { trader, .. } => *trader,
+        Op::Place { trader, .. } | Op::PlaceGuarded { trader, .. } => *trader,
+        Op::PlaceOrders { trader, .. } => Some(*trader),
         Op::Amend { trader, .. } => Some(*trader),
         Op::TakeOver { by, .. } => *by,
         _ => None,
@@ -259,10 +285,11 @@ impl Pair {
     /// Runs one operation on both and compares everything. The error says what disagrees.
     pub fn apply(&mut self, op: &Op) -> std::result::Result<Did, String> {
         let (traded, base) = match op {
-            Op::Place { trader, market, .. } => {
+            Op::Place { trader, market, .. } | Op::PlaceGuarded { trader, market, .. } => {
                 (Some(*market), trader.map_or(0, |trader| self.model.position(trader, *market).base))
             }
-            Op::Cancel { market, .. }
+            Op::PlaceOrders { market, .. }
+            | Op::Cancel { market, .. }
             | Op::CancelAll { market, .. }
             | Op::CancelOrders { market, .. }
             | Op::CancelByClientId { market, .. }
@@ -321,6 +348,9 @@ impl Pair {
             | Op::Absorb { .. }
             | Op::Deleverage { .. } => self.run_ladder(op)?,
             Op::Place { trader, market, order } => self.place(*trader, *market, order)?,
+            Op::PlaceGuarded { .. } | Op::PlaceOrders { .. } | Op::SetBuilderMax { .. } | Op::SetReferrer { .. } => {
+                self.run_fees(op)?
+            }
             Op::CancelOrders { .. }
             | Op::CancelByClientId { .. }
             | Op::Amend { .. }
@@ -624,19 +654,62 @@ impl Pair {
     fn place(&mut self, trader: Option<usize>, market: usize, order: &NewOrder) -> std::result::Result<Did, String> {
         let cell = trader.map_or(CellIndex::NIL, |trader| self.cell(trader));
         let engine = self.world.place(market, cell, order);
-        let described = engine.map(|placed| super::Outcome {
-            filled: placed.filled.get().into(),
-            quote: placed.quote.get().into(),
-            fee: placed.fee.get().into(),
-            resting: placed.resting.map(|(_, sequence)| sequence.get()),
-            waiting: placed.waiting.map(|(_, sequence)| sequence.get()),
-        });
-        let _ = agree(described, self.model.place(trader, market, order))?;
+        let _ = agree(engine.map(described), self.model.place(trader, market, order))?;
         if let Ok(Placed { resting, waiting, .. }) = engine {
             let named = resting.or(waiting).map(|(handle, sequence)| ((market, sequence.get()), handle));
             self.handles.extend(named);
         }
         Ok(did(engine, Did::Placed))
+    }
+
+    fn run_fees(&mut self, op: &Op) -> std::result::Result<Did, String> {
+        Ok(match op {
+            Op::PlaceGuarded { trader, market, order, builder, guard } => {
+                let cell = trader.map_or(CellIndex::NIL, |trader| self.cell(trader));
+                let engine = self.world.trading(*market, |trading| {
+                    trading.require_unmoved(*guard)?;
+                    match *builder {
+                        Some((of, generation, fee)) => {
+                            let (trader, generation) = (CellIndex::new(of), Generation::new(generation));
+                            trading.place_order_for(cell, order, &Builder { trader, generation, fee: Ppm::new(fee) })
+                        }
+                        None => trading.place_order(cell, order),
+                    }
+                });
+                let _ = agree(
+                    engine.map(described),
+                    self.model.place_guarded(*trader, *market, order, (*builder, *guard)),
+                )?;
+                if let Ok(Placed { resting: Some((handle, sequence)), .. }) = engine {
+                    self.handles.insert((*market, sequence.get()), handle);
+                }
+                did(engine, Did::Placed)
+            }
+            Op::PlaceOrders { trader, market, orders, guard } => {
+                let cell = self.cell(*trader);
+                let engine = self.world.trading(*market, |trading| {
+                    trading.require_unmoved(*guard)?;
+                    trading.place_orders(cell, orders)
+                });
+                let outcome = agree(engine, self.model.place_orders(*trader, *market, orders, *guard))?;
+                let book = self.world.market(*market);
+                let resting = [Side::Bid, Side::Ask].into_iter().flat_map(|side| book.orders(side));
+                self.handles.extend(resting.map(|(handle, node)| ((*market, node.sequence.get()), handle)));
+                quiet(outcome)
+            }
+            Op::SetBuilderMax { trader, ppm } => {
+                let cell = self.cell(*trader);
+                let engine = self.world.ledger(|ledger, now| partner::set_builder_max(ledger, now, cell, *ppm));
+                self.model.set_builder_max(*trader, *ppm);
+                quiet(agree(engine, Ok(()))?)
+            }
+            Op::SetReferrer { trader, cell, generation } => {
+                let (own, of, given) = (self.cell(*trader), CellIndex::new(*cell), Generation::new(*generation));
+                let engine = self.world.ledger(|ledger, now| partner::set_referrer(ledger, now, own, of, given));
+                quiet(agree(engine, self.model.set_referrer(*trader, *cell, *generation))?)
+            }
+            _ => unreachable!("{op:?} is not about fees"),
+        })
     }
 
     fn standings(&self) -> Vec<Standing> {
@@ -650,7 +723,10 @@ impl Pair {
     /// P5: a reduce-only order neither grew nor flipped its owner's position.
     fn check_reduce_only(&self, op: &Op, base: i128) -> std::result::Result<(), String> {
         match op {
-            Op::Place { trader: Some(trader), market, order } if order.reduce_only => {
+            Op::Place { trader: Some(trader), market, order }
+            | Op::PlaceGuarded { trader: Some(trader), market, order, .. }
+                if order.reduce_only =>
+            {
                 let after = self.model.position(*trader, *market).base;
                 let shrunk = after.abs() <= base.abs() && after * base >= 0;
                 if shrunk { Ok(()) } else { Err(format!("P5: from {base} lots to {after}")) }
@@ -688,6 +764,17 @@ impl Pair {
             }
         }
         Ok(())
+    }
+}
+
+fn described(placed: Placed) -> super::Outcome {
+    super::Outcome {
+        filled: placed.filled.get().into(),
+        quote: placed.quote.get().into(),
+        fee: placed.fee.get().into(),
+        builder_fee: placed.builder_fee.get().into(),
+        resting: placed.resting.map(|(_, sequence)| sequence.get()),
+        waiting: placed.waiting.map(|(_, sequence)| sequence.get()),
     }
 }
 
@@ -739,6 +826,8 @@ fn market_of_trade(op: &Op) -> Option<usize> {
         Op::Place { market, .. }
         | Op::Amend { market, .. }
         | Op::RunDelayed { market, .. }
+        | Op::PlaceGuarded { market, .. }
+        | Op::PlaceOrders { market, .. }
         | Op::Liquidate { market, .. }
         | Op::TakeOver { market, .. } => Some(*market),
         _ => None,

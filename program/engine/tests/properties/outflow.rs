@@ -13,7 +13,7 @@ use quantdesk_engine::{
     account::{self, Withdrawal},
     book::OrderKind,
     outflow::{self, Bucket, WINDOW_SECONDS},
-    state::{CashEventKind, ledger::Policy},
+    state::{CashEventKind, fees::FeeSchedule, ledger::Policy},
     units::Ppm,
 };
 use std::collections::VecDeque;
@@ -25,6 +25,7 @@ const STRICT: Policy = Policy {
     outflow_floor: QuoteAtoms::new(100),
     pool_fee_share: Ppm::new(200_000),
     unstake_seconds: 86_400,
+    fees: FeeSchedule::NONE,
 };
 
 /// A limited world with this many traders of 10,000 atoms each, every one of another owner.
@@ -186,6 +187,7 @@ fn policies_are_bounded() {
         outflow_floor: QuoteAtoms::ZERO,
         pool_fee_share: Ppm::new(share),
         unstake_seconds: unstake,
+        fees: FeeSchedule::NONE,
     };
     let (lowest, highest) = (bounds(1_000, 3_600, 0, 86_400), bounds(1_000_000, 604_800, 1_000_000, 2_592_000));
     for policy in [lowest, highest, GENEROUS, STRICT, Policy { outflow_floor: QuoteAtoms::MAX, ..lowest }] {

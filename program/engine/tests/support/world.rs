@@ -15,6 +15,7 @@ use quantdesk_engine::{
         IndexEntry, Key, Ledger, LedgerView, Market, MarketStatus, MarketView, PositionCell, PriceCondition,
         TraderCell,
         annex::ANNEX_SIZE,
+        fees::FeeSchedule,
         ledger::{LedgerIdentity, Policy, ledger_size},
         market::{MARKET_HEADER_SIZE, market_size},
     },
@@ -30,6 +31,7 @@ pub const GENEROUS: Policy = Policy {
     outflow_floor: QuoteAtoms::MAX,
     pool_fee_share: Ppm::ZERO,
     unstake_seconds: 86_400,
+    fees: FeeSchedule::NONE,
 };
 const STATUS_OFFSET: usize = 34;
 const LAGGING_OFFSET: usize = 39;

@@ -13,7 +13,7 @@
 //! 6. `[]` System program
 //!
 //! Fails with `WrongAddress`, `WrongSystemProgram`, `WrongMint`, `TokenAccountInvalid`, `VaultNotExclusive`,
-//! `PolicyInvalid`, `CapacityInvalid`, `AccountNotBlank`, `FieldInvalid` and the account errors.
+//! `PolicyInvalid`, `FeeScheduleInvalid`, `CapacityInvalid`, `AccountNotBlank`, `FieldInvalid` and the account errors.
 
 use crate::{
     account::{all_distinct, key_of, own_mut, pda, signer, writable},
@@ -35,7 +35,7 @@ use quantdesk_engine::{
 const EXCHANGE_SPACE: u32 = 8192;
 const _: () = assert!(math::to_usize(EXCHANGE_SPACE) == EXCHANGE_SIZE);
 
-/// Arguments, 40 bytes.
+/// Arguments, 112 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct CreateExchange {
@@ -44,11 +44,11 @@ pub struct CreateExchange {
     /// Records in the ledger's event ring; a power of two.
     pub events_capacity: u32,
     pad: u32,
-    /// What may leave the vault, what the pool gets.
+    /// What may leave the vault, what the pool gets, how fees go by volume.
     pub policy: Policy,
 }
 
-const _: () = assert!(size_of::<CreateExchange>() == 40);
+const _: () = assert!(size_of::<CreateExchange>() == 112);
 
 impl CreateExchange {
     /// Arguments for this exchange.
@@ -61,7 +61,7 @@ impl CreateExchange {
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
     context.expect_no_trader()?;
     let arguments: CreateExchange = context.arguments()?;
-    expect(arguments.pad == 0)?;
+    expect(arguments.pad == 0 && arguments.policy.fees.is_padded())?;
     let [admin, exchange, ledger, vault, mint, authority, system] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };

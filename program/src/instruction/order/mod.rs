@@ -7,6 +7,7 @@ pub mod cancel_order;
 pub mod cancel_orders;
 pub mod handles;
 pub mod place_order;
+pub mod place_orders;
 pub mod replace_quotes;
 
 use super::{Context, tradable_trader, trading};

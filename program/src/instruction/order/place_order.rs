@@ -5,8 +5,9 @@
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
 //!
-//! Fails with `InstructionExpired` after `valid_until`, `FieldInvalid` for bytes that mean nothing, and as
-//! [`super::trade`] and [`quantdesk_engine::book::Trading::place_order`].
+//! Fails with `InstructionExpired` after `valid_until`, `BookMoved` if the market has written more events than
+//! `book_sequence_max`, `FieldInvalid` for bytes that mean nothing, and as [`super::trade`] and
+//! [`quantdesk_engine::book::Trading::place_order_for`].
 
 use super::trade;
 use crate::{
@@ -16,11 +17,20 @@ use crate::{
 use bytemuck::{Pod, Zeroable};
 use pinocchio::{ProgramResult, error::ProgramError};
 use quantdesk_engine::{
-    Generation, Lots, Side, Ticks, UnixSeconds,
-    book::{NewOrder, OrderKind, SelfTrade},
+    CellIndex, Generation, Lots, Ppm, Result as EngineResult, Side, Ticks, UnixSeconds,
+    book::{Builder, NewOrder, OrderKind, Placed, SelfTrade, Trading},
 };
 
-/// Arguments, 56 bytes.
+/// When an instruction may run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Last second at which it may; 0 for no end.
+    pub valid_until: UnixSeconds,
+    /// Most events that the market may have written by then; 0 for any number.
+    pub book_sequence_max: u64,
+}
+
+/// Arguments, 72 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct PlaceOrder {
@@ -36,6 +46,14 @@ pub struct PlaceOrder {
     pub expires_at: UnixSeconds,
     /// Last second at which this instruction may run; 0 for no end.
     pub valid_until: UnixSeconds,
+    /// Most events that the market may have written when it runs; 0 for any number.
+    pub book_sequence_max: u64,
+    /// Trading account of who brought the order. If nobody did, it, its incarnation and its fee are zero.
+    pub builder: CellIndex,
+    /// Its incarnation, never zero.
+    pub builder_generation: Generation,
+    /// Its fee in ppm of the value taken.
+    pub builder_fee: u16,
     /// A [`Side`].
     pub side: u8,
     /// An [`OrderKind`].
@@ -46,17 +64,17 @@ pub struct PlaceOrder {
     pub reduce_only: u8,
     /// Most resting orders it may meet, 1 to 255.
     pub match_limit: u8,
-    pad: [u8; 3],
+    pad: u8,
     /// Distance of a pegged order from the index, in ticks; 0 for other kinds.
     pub peg_offset: i32,
     pad2: [u8; 4],
 }
 
-const _: () = assert!(size_of::<PlaceOrder>() == 56);
+const _: () = assert!(size_of::<PlaceOrder>() == 72);
 
 impl PlaceOrder {
-    /// Encodes an order.
-    pub fn new(generation: Generation, order: &NewOrder, valid_until: UnixSeconds) -> Self {
+    /// Encodes an order that nobody brought.
+    pub fn new(generation: Generation, order: &NewOrder, guard: &Guard) -> Self {
         #[expect(clippy::as_conversions, reason = "discriminants of fieldless repr(u8) enums")]
         let (kind, self_trade) = (order.kind as u8, order.self_trade as u8);
         Self {
@@ -65,21 +83,45 @@ impl PlaceOrder {
             lots: order.lots,
             client_id: order.client_id,
             expires_at: order.expires_at,
-            valid_until,
+            valid_until: guard.valid_until,
+            book_sequence_max: guard.book_sequence_max,
+            builder: CellIndex::new(0),
+            builder_generation: Generation::ZERO,
+            builder_fee: 0,
             side: order.side.byte(),
             kind,
             self_trade,
             reduce_only: u8::from(order.reduce_only),
             match_limit: order.match_limit,
-            pad: [0; 3],
+            pad: 0,
             peg_offset: order.peg_offset,
             pad2: [0; 4],
         }
     }
 
+    /// The same with who brought it. A fee that does not fit becomes one that no trader agrees to.
+    pub fn brought_by(self, builder: &Builder) -> Self {
+        Self {
+            builder: builder.trader,
+            builder_generation: builder.generation,
+            builder_fee: u16::try_from(builder.fee.get()).unwrap_or(u16::MAX),
+            ..self
+        }
+    }
+
+    #[inline(always)]
+    fn is_brought(&self) -> bool {
+        self.builder.get() | self.builder_generation.get() | u32::from(self.builder_fee) != 0
+    }
+
+    fn builder(&self) -> Builder {
+        let fee = Ppm::new(u32::from(self.builder_fee));
+        Builder { trader: self.builder, generation: self.builder_generation, fee }
+    }
+
     #[inline(always)]
     fn order(&self) -> Result<NewOrder, ProgramError> {
-        expect(self.pad == [0; 3] && self.pad2 == [0; 4] && self.reduce_only <= 1)?;
+        expect(self.pad == 0 && self.pad2 == [0; 4] && self.reduce_only <= 1)?;
         let kind = OrderKind::from_byte(self.kind).ok_or(Refusal::FieldInvalid)?;
         expect(self.peg_offset == 0 || kind == OrderKind::Pegged)?;
         Ok(NewOrder {
@@ -101,13 +143,37 @@ impl PlaceOrder {
 #[inline(always)]
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let arguments: PlaceOrder = context.arguments()?;
+    if arguments.is_brought() {
+        return process_brought(context);
+    }
+    place(context, &arguments, |trading, trader, order| trading.place_order(trader, order))
+}
+
+/// The same with a builder.
+///
+/// WHY: out of line and from the bytes again, or the order would have to be in memory for those without one, too.
+#[cold]
+#[inline(never)]
+fn process_brought(context: &mut Context<'_>) -> ProgramResult {
+    let arguments: PlaceOrder = context.arguments()?;
+    let builder = arguments.builder();
+    place(context, &arguments, |trading, trader, order| trading.place_order_for(trader, order, &builder))
+}
+
+#[inline(always)]
+fn place(
+    context: &mut Context<'_>,
+    arguments: &PlaceOrder,
+    act: impl FnOnce(&mut Trading<'_>, CellIndex, &NewOrder) -> EngineResult<Placed>,
+) -> ProgramResult {
     let order = arguments.order()?;
     let valid_until = arguments.valid_until;
     let late = trade(context, arguments.generation, |trading, trader| {
         if !valid_until.is_zero() && trading.now.unix_seconds > valid_until {
             return Ok(true);
         }
-        trading.place_order(trader, &order).map(|_| false)
+        trading.require_unmoved(arguments.book_sequence_max)?;
+        act(trading, trader, &order).map(|_| false)
     })?;
     if late { Err(Refusal::InstructionExpired.into()) } else { Ok(()) }
 }

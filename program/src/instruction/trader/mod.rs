@@ -5,6 +5,8 @@ pub mod deposit;
 pub mod heartbeat;
 pub mod open_trader;
 pub mod process_withdraw_queue;
+pub mod set_builder_max;
+pub mod set_referrer;
 pub mod transfer_cash;
 pub mod withdraw;
 
