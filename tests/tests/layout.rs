@@ -118,7 +118,7 @@ layout! {
     LadderLevel: 16, align 8 { lots 0 distance 8 }
     LadderSide: 144, align 8 { levels 0 used 128 node 136 level 140 }
     Ladder: 344, align 8 { quoter 0 sequence 32 order 40 mid 48 position 52 bids 56 asks 200 }
-    Delayed: 16, align 8 { slot 0 node 8 match_limit 13 }
+    Delayed: 16, align 8 { slot 0 node 8 }
     Annex: 11648, align 8 { ladders 0 delayed 5504 pegged_bids 7552 pegged_asks 9600 }
     Deleverage: 80, align 8 {
         trader 4 cursor 8 price 12 number 16 lots 24 quote 32 profitable 40 opposite 48 profitable_passed 56

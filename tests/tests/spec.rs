@@ -266,7 +266,7 @@ fn account_layouts() {
     same_account!(Ladder { quoter, sequence, order, mid, position, bids, asks });
     same_account!(LadderSide { levels, used, node, level });
     same_account!(LadderLevel { lots, distance });
-    same_account!(Delayed { slot, node, match_limit }, private kind);
+    same_account!(Delayed { slot, node }, private kind);
     let heading = "Deleverage: 80 bytes";
     same_layout!(heading, layout_of(&table(heading, "offset"), heading), market::Deleverage {
         trader, cursor, price, number, lots, quote, profitable, opposite, profitable_passed, others_passed, closed,

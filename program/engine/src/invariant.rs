@@ -436,8 +436,7 @@ pub fn waiting(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
 
 fn waiter(ledger: &LedgerView<'_>, market: &MarketView<'_>, entry: &Delayed, place: u32) -> Check {
     let takes = matches!(entry.kind(), Some(OrderKind::Limit | OrderKind::Market | OrderKind::ImmediateOrCancel));
-    let sound = takes && entry.match_limit > 0 && entry.is_padded();
-    require(sound, "D1", "what waits is an order that takes", place)?;
+    require(takes && entry.is_padded(), "D1", "what waits is an order that takes", place)?;
     let Some(node) = market.node(entry.node) else {
         return require(false, "D1", "a taker that waits names a live node", place);
     };

@@ -347,26 +347,26 @@ fn attack_nobody_makes_anothers_order_meet_a_whole_book() {
     for _ in 0..40 {
         place(&mut world, maker, &post(ASK, 50_010, 5));
     }
-    wait(&mut world, taker, &NewOrder { match_limit: 30, ..take(BID, 50_010, 200) });
+    wait(&mut world, taker, &NewOrder { match_limit: 1, ..take(BID, 50_010, 200) });
     slots(&mut world, DELAY.into());
     let fills = |world: &World| world.base(0, taker) / 5;
     place(&mut world, passer, &post(BID, 49_000, 5));
-    assert_eq!((fills(&world), waiting(&world)), (16, 1), "it goes on, first in line");
+    assert_eq!((fills(&world), waiting(&world)), (16, 1), "it goes on, first in line, however few it asked to meet");
     assert_eq!(world.position(0, taker).unwrap().open_bid_lots.get(), 120);
-    // Its match limit holds for all of them together.
     place(&mut world, passer, &post(BID, 49_000, 5));
-    assert_eq!((fills(&world), waiting(&world)), (30, 0));
-    assert_eq!(newest_events(&world, 2), [(TradeEventKind::RemainderDropped, 50), (TradeEventKind::Placed, 5)]);
+    assert_eq!((fills(&world), waiting(&world)), (32, 1));
+    place(&mut world, passer, &post(BID, 49_000, 5));
+    assert_eq!((fills(&world), waiting(&world)), (40, 0));
     // `RunDelayed` goes by runs of 32.
-    for _ in 0..30 {
+    for _ in 0..38 {
         place(&mut world, maker, &post(ASK, 50_010, 5));
     }
     wait(&mut world, taker, &take(BID, 50_010, 190));
     slots(&mut world, DELAY.into());
     assert_eq!(run(&mut world, 1), Ok(1));
-    assert_eq!((fills(&world), waiting(&world)), (62, 1));
+    assert_eq!((fills(&world), waiting(&world)), (72, 1));
     assert_eq!(run(&mut world, 255), Ok(1));
-    assert_eq!((fills(&world), waiting(&world)), (68, 0));
+    assert_eq!((fills(&world), waiting(&world)), (78, 0));
 }
 
 // ---- No way back
@@ -467,38 +467,51 @@ fn leveraged(world: &mut World, maker: CellIndex, excess: u64) -> CellIndex {
     taker
 }
 
+/// Leaving is not delayed into a liquidation.
 #[test]
-fn who_is_at_his_limit_may_shrink_at_once() {
-    for (excess, waits) in [(0, false), (3_999, false), (4_000, true), (4_001, true)] {
+fn below_maintenance_margin_what_reduces_acts_at_once() {
+    for (price, waits) in [(99, true), (98, true), (97, false)] {
         let mut world = world();
         let [maker] = people(&mut world);
-        let taker = leveraged(&mut world, maker, excess);
-        place(&mut world, maker, &post(BID, 99, 9));
-        // Waiting at the bid of 99 would take 1,000 a lot.
-        let placed = place(&mut world, taker, &reducing(take(ASK, 99, 9)));
-        assert_eq!((placed.waiting.is_some(), placed.filled.is_zero()), (waits, waits), "{excess}");
+        let taker = leveraged(&mut world, maker, 0);
+        place(&mut world, maker, &post(BID, price, 9));
+        world.set_price(0, price);
+        refuse_order(&mut world, taker, &take(ASK, price, 1), EngineError::BelowInitialMargin);
+        let placed = place(&mut world, taker, &reducing(take(ASK, price, 9)));
+        assert_eq!((placed.waiting.is_some(), placed.filled.is_zero()), (waits, waits), "{price}");
         run_all(&mut world);
         assert_eq!(world.base(0, taker), 0);
     }
 }
 
+/// Collateral that is just enough for a position does not make closing it, at a price that makers are about to leave, faster
+/// than they are; nor does a limit that looks unaffordable.
 #[test]
-fn below_initial_margin_only_what_reduces_acts_at_once() {
+fn attack_a_prepared_account_at_its_limit_does_not_take_at_once() {
+    for (excess, price) in [(0, 99), (0, 90), (1, 99), (30_000, 90)] {
+        let mut world = world();
+        let [maker] = people(&mut world);
+        let taker = leveraged(&mut world, maker, excess);
+        place(&mut world, maker, &post(BID, 99, 9));
+        wait(&mut world, taker, &reducing(take(ASK, price, 9)));
+        world.cancel_all(0, maker, Sides::Both, 255).unwrap();
+        run_all(&mut world);
+        assert_eq!((world.base(0, taker), waiting(&world)), (4, 0));
+    }
+}
+
+/// A taker that could be stopped by its own `match_limit` could be taken back, with orders of the owner's in its way.
+#[test]
+fn attack_a_match_limit_is_no_way_to_take_an_order_back() {
     let mut world = world();
-    let [maker] = people(&mut world);
-    let taker = leveraged(&mut world, maker, 0);
-    place(&mut world, maker, &post(BID, 99, 2));
-    place(&mut world, maker, &post(ASK, 101, 2));
-    world.set_price(0, 99);
-    refuse_order(&mut world, taker, &take(ASK, 99, 1), EngineError::BelowInitialMargin);
-    assert_eq!(place(&mut world, taker, &reducing(take(ASK, 99, 1))).filled, Lots::new(1));
-    // A limit chosen to look unaffordable is no way around the delay.
-    let mut world = self::world();
-    let [maker] = people(&mut world);
-    let taker = leveraged(&mut world, maker, 30_000);
-    place(&mut world, maker, &post(BID, 99, 4));
-    refuse_order(&mut world, taker, &reducing(take(ASK, 90, 4)), EngineError::BelowInitialMargin);
-    wait(&mut world, taker, &reducing(take(ASK, 95, 4)));
+    let [maker, taker] = people(&mut world);
+    place(&mut world, maker, &post(ASK, 101, 9));
+    wait(&mut world, taker, &NewOrder { match_limit: 1, ..take(BID, 101, 9) });
+    for price in 98..=100 {
+        place(&mut world, taker, &post(ASK, price, 1));
+    }
+    run_all(&mut world);
+    assert_eq!((world.base(0, taker), book(&world, ASK).len()), (9, 0));
 }
 
 #[test]

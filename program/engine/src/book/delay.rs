@@ -13,7 +13,8 @@
 //! Whoever runs a waiting taker cannot choose it, so it must never fail. Everything that could refuse it is looked at before
 //! anything is changed; then it is dropped. The matching itself refuses nothing: its errors are those of a post-only order,
 //! which never waits, and of bytes that contradict themselves. Where a full side has no place, the remainder is dropped.
-//! A run meets a bounded number of orders; who needs more goes on, first in line, with the next one.
+//! A run meets a bounded number of orders; who needs more goes on, first in line, with the next one. His own `match_limit` says
+//! nothing here: with orders of his own in the way he could have it end what he does not want any more.
 
 use super::{
     NewOrder, OrderKind, Placed, SelfTrade, Trading,
@@ -85,36 +86,31 @@ impl Trading<'_> {
             OrderKind::Limit | OrderKind::Market | OrderKind::ImmediateOrCancel => {}
         }
         let best = self.best_fit(order.side.opposite())?;
-        let Some(best) = best.filter(|best| crosses(order.side, order.price, best.price)) else {
+        if !best.is_some_and(|best| crosses(order.side, order.price, best.price)) {
             return Ok(None);
-        };
+        }
         self.check_order(order)?;
         let position = account::position_in(&mut self.ledger, trader, self.market.header.index)?;
         self.check_client_id(position, order.client_id)?;
         self.narrow_bounds(position)?;
-        if order.reduce_only && !self.may_wait(trader, position, order, best.price)? {
+        if order.reduce_only && !self.may_wait(trader)? {
             return Ok(None);
         }
         self.queue(trader, position, order).map(Some)
     }
 
-    /// Whether a reduce-only order can wait: the account meets initial margin, also with the order reserved for at the best
-    /// price there is.
+    /// Whether a reduce-only order has to wait: the account meets maintenance margin.
     ///
-    /// WHY: leaving must not be delayed into a liquidation, nor refused for want of the margin that only waiting needs. That is
-    /// no way around the delay worth having: it takes an account at its limit, which cannot do more than shrink.
-    fn may_wait(&self, trader: CellIndex, position: CellIndex, order: &NewOrder, best: Ticks) -> Result<bool> {
-        let row = self.row()?;
-        let lots = order.lots.min(self.ledger.position(position)?.base.closable_by(order.side));
-        let prudent = match order.side {
-            Side::Bid => row.low,
-            Side::Ask => row.high,
-        };
-        let cost = beyond(order.side, best, prudent).bounded_notional(lots, row.tick_value);
-        Ok(self.initial_margin(trader)?.excess()? >= cost.as_delta()?)
+    /// WHY: who can be liquidated must not wait for what saves him. It is no place to lie in wait from: anybody can close his
+    /// position, at a fee. Any line above that could be stood on, with collateral that is chosen so that the price
+    /// crosses it just when speed pays.
+    fn may_wait(&self, trader: CellIndex) -> Result<bool> {
+        let view = self.ledger.view();
+        Ok(margin::maintenance(&view, view.trader(trader)?, self.now.unix_seconds)?.is_met())
     }
 
-    /// Puts an order behind the others that wait, with limits and margin examined as for a resting one.
+    /// Puts an order behind the others that wait, with limits and margin examined as for a resting one; a reduce-only one needs
+    /// no margin, and what it does to its account is looked at when it runs.
     ///
     /// Fails with `OrderNotDelayable` if it would stop at its owner's own orders, with `OrderExpired` if it could end before
     /// it is due, with `TakersTooMany`, and as [`Trading::place_order`].
@@ -134,17 +130,18 @@ impl Trading<'_> {
         }
         let worst_before = position::worst_lots(self.ledger.position(position)?);
         let interest = self.row()?.open_interest;
-        let before = if order.reduce_only { Some(self.standing(trader)?) } else { None };
         let taker = self.taker(trader, position, order)?;
         let (handle, sequence) = self.enlist(&taker, order)?;
         let place = place_in_ring(first, len);
-        let entry = Delayed::new(self.now.slot, handle, order.kind, order.match_limit);
+        let entry = Delayed::new(self.now.slot, handle, order.kind);
         *self.market.annex.delayed.get_mut(math::to_usize(place)).ok_or(EngineError::Corrupt)? = entry;
         self.market.header.delayed_len = len.wrapping_add(1);
         self.market.node_mut(handle)?.set_source(Source::Delayed, place);
         self.record_order(TradeEventKind::TakerQueued, &taker, order, sequence)?;
         self.check_limits(position, worst_before, interest)?;
-        self.check_risk(trader, before)?;
+        if !order.reduce_only {
+            self.check_risk(trader, None)?;
+        }
         let (filled, quote, fee) = (Lots::ZERO, QuoteAtoms::ZERO, QuoteAtoms::ZERO);
         let builder_fee = QuoteAtoms::ZERO;
         Ok(Placed { filled, quote, fee, builder_fee, resting: None, waiting: Some((handle, sequence)) })
@@ -174,14 +171,13 @@ impl Trading<'_> {
         Ok(if waited >= u64::from(header.taker_delay) { Some(*entry) } else { None })
     }
 
-    /// Runs the first taker that waits, or drops it if it may not run. Its limits and margin are not examined afterwards:
+    /// Runs the first taker that waits, or drops it if it may not run. One that meets as many orders as a run may stays first. Its limits and margin are not examined afterwards:
     /// what it reserved covers every way it can fill, as it does for a resting order.
     fn run(&mut self, entry: &Delayed, steps: u8) -> Result<()> {
         let node = *self.market.node(entry.node).ok_or(EngineError::Corrupt)?;
         if !self.may_run(&node)? {
             return self.take_off(entry.node, TradeEventKind::TakerDropped);
         }
-        let steps = steps.min(entry.match_limit);
         let order = as_order(&node, entry.kind().ok_or(EngineError::Corrupt)?, steps);
         let trader = self.ledger.position(node.position)?.trader;
         let mut taker = self.taker(trader, node.position, &order)?;
@@ -202,9 +198,8 @@ impl Trading<'_> {
             self.unqueue(entry.node)?;
             return self.unlink(entry.node);
         }
-        let further = entry.match_limit.saturating_sub(steps);
-        if taker.stopped == Some(Stop::MatchLimit) && further > 0 {
-            return self.stay_first(further);
+        if taker.stopped == Some(Stop::MatchLimit) {
+            return Ok(());
         }
         if !self.comes_to_rest(entry.node, &taker, &order)? {
             self.drop_order(entry.node, TradeEventKind::RemainderDropped, trader)?;
@@ -263,13 +258,6 @@ impl Trading<'_> {
         let notional = node.price.bounded_notional(filled, self.row()?.tick_value);
         position::release(self.ledger.position_mut(node.position)?, node.side(), filled, notional)?;
         self.market.node_mut(handle)?.lots = node.lots.less_part(filled);
-        Ok(())
-    }
-
-    /// The first taker keeps its place, with as many steps left.
-    fn stay_first(&mut self, match_limit: u8) -> Result<()> {
-        let first = math::to_usize(self.market.header.delayed_first);
-        self.market.annex.delayed.get_mut(first).ok_or(EngineError::Corrupt)?.match_limit = match_limit;
         Ok(())
     }
 

@@ -75,9 +75,7 @@ pub struct Delayed {
     /// Its order.
     pub node: NodeIndex,
     pub(crate) kind: u8,
-    /// Most resting orders it may still meet.
-    pub match_limit: u8,
-    pad: [u8; 2],
+    pad: [u8; 3],
 }
 
 /// Ladders, waiting takers and pegged orders of a market.
@@ -135,18 +133,18 @@ impl Ladder {
 
 impl Delayed {
     /// The place of a taker that left before its time.
-    pub(crate) const LEFT: Self = Self { slot: Slot::ZERO, node: NodeIndex::NIL, kind: 0, match_limit: 0, pad: [0; 2] };
+    pub(crate) const LEFT: Self = Self { slot: Slot::ZERO, node: NodeIndex::NIL, kind: 0, pad: [0; 3] };
 
     /// A taker whose order is one of this kind.
-    pub(crate) const fn new(slot: Slot, node: NodeIndex, kind: OrderKind, match_limit: u8) -> Self {
+    pub(crate) const fn new(slot: Slot, node: NodeIndex, kind: OrderKind) -> Self {
         #[expect(clippy::as_conversions, reason = "discriminant of a fieldless repr(u8) enum")]
         let kind = kind as u8;
-        Self { slot, node, kind, match_limit, pad: [0; 2] }
+        Self { slot, node, kind, pad: [0; 3] }
     }
 
     /// Whether its padding is zero.
     pub fn is_padded(&self) -> bool {
-        self.pad == [0; 2]
+        self.pad == [0; 3]
     }
 
     /// How it behaves when it runs; `None` for a byte that means nothing.

@@ -192,7 +192,6 @@ fn waiting(book: &MarketView<'_>, market: &Market) -> Result<(), String> {
             order: described(node, &expected.order),
             slot: entry.slot.get(),
             kind: entry.kind().expect("a kind"),
-            match_limit: entry.match_limit,
         };
         same("taker that waits", &found, expected)?;
     }

@@ -22,7 +22,6 @@ pub struct Waiting {
     pub order: Order,
     pub slot: u64,
     pub kind: OrderKind,
-    pub match_limit: u8,
 }
 
 fn beyond(side: Side, price: i128, from: i128) -> i128 {
@@ -55,18 +54,11 @@ impl Model {
         self.enter(trader, market)?;
         self.check_client_id(trader, market, order.client_id)?;
         self.narrow_bounds(trader, market);
-        if order.reduce_only && !self.may_wait(trader, market, order, best.unwrap_or(0)) {
+        let health = self.health(trader);
+        if order.reduce_only && health.equity < health.required {
             return Ok(None);
         }
         self.wait(trader, market, order).map(Some)
-    }
-
-    /// Reducing can wait if margin is met with the order waiting at the best price there is.
-    fn may_wait(&self, trader: usize, market: usize, order: &NewOrder, best: i128) -> bool {
-        let row = &self.markets[market];
-        let lots = closable(self.position(trader, market).base, order.side).min(order.lots.get().into());
-        let prudent = if order.side == Side::Bid { row.low() } else { row.high() };
-        self.initial(trader).excess() >= row.value(beyond(order.side, best, prudent), lots)
     }
 
     fn wait(&mut self, trader: usize, market: usize, order: &NewOrder) -> Result<Outcome> {
@@ -80,17 +72,18 @@ impl Model {
         if self.markets[market].waiting.len() >= WAITING_MAX {
             return Err(EngineError::TakersTooMany);
         }
-        let before = order.reduce_only.then(|| self.initial(trader).excess());
         let worst = self.worst_lots(trader, market);
         let lots = self.wanted(trader, market, order)?;
         let waiting = self.enlist(trader, market, order, lots)?;
         self.log_order(market, TradeEventKind::TakerQueued, &waiting, NOBODY);
         let sequence = waiting.sequence;
-        let (slot, kind, match_limit) = (self.slot, order.kind, order.match_limit);
-        self.markets[market].waiting.push_back(Some(Waiting { order: waiting, slot, kind, match_limit }));
+        let (slot, kind) = (self.slot, order.kind);
+        self.markets[market].waiting.push_back(Some(Waiting { order: waiting, slot, kind }));
         let interest = self.open_interest(market);
         self.check_limits(trader, market, worst, interest)?;
-        self.check_risk(trader, before)?;
+        if !order.reduce_only {
+            self.check_risk(trader, None)?;
+        }
         Ok(Outcome { filled: 0, quote: 0, fee: 0, builder_fee: 0, resting: None, waiting: Some(sequence) })
     }
 
@@ -101,7 +94,7 @@ impl Model {
             let Some(first) = first.filter(|first| self.slot >= first.slot + row.terms.taker_delay) else {
                 return done;
             };
-            self.run_first(market, &first, steps.min(first.match_limit));
+            self.run_first(market, &first, steps);
         }
         runs
     }
@@ -135,16 +128,11 @@ impl Model {
         }
         self.shrink(market, order, filled);
         let unfilled = Order { lots: order.lots - filled, ..order.clone() };
-        let further = first.match_limit - steps;
-        if unfilled.lots == 0 {
-        } else if taker.stopped && further > 0 {
-            let first = self.markets[market].waiting.front_mut().and_then(Option::as_mut);
-            first.expect("it is still first").match_limit = further;
-        } else if first.kind != OrderKind::Limit
-            || taker.stopped
-            || taker.remaining == 0
-            || !self.has_room(market, order)
-        {
+        // Who met as many as a run may stays first.
+        if unfilled.lots == 0 || taker.stopped {
+            return;
+        }
+        if first.kind != OrderKind::Limit || taker.remaining == 0 || !self.has_room(market, order) {
             let cell = self.trader(trader).cell;
             self.drop_order(market, &unfilled, TradeEventKind::RemainderDropped, cell);
         } else {

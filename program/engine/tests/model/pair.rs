@@ -9,7 +9,7 @@ use super::{
 };
 use crate::support::{World, world::key};
 use quantdesk_engine::{
-    CellIndex, Generation, Lots, NodeIndex, Ppm, QuoteAtoms, Result, Sequence, Side, Slot, Ticks, account,
+    CellIndex, Generation, Lots, NodeIndex, Ppm, QuoteAtoms, Result, Sequence, Slot, Ticks, account,
     account::Withdrawal,
     book::{Builder, Liquidated, NewOrder, OrderHandle, Placed, Sides},
     partner, pool,
@@ -246,6 +246,10 @@ fn check_excess(op: &Op, delays: bool, before: &[Standing], after: &[Standing]) 
     for (id, (before, after)) in before.iter().zip(after).enumerate().filter(|(id, _)| failing != Some(*id)) {
         let (Some((excess, fees)), Some((excess_after, fees_after))) = (before, after) else { continue };
         let paid = (fees_after - fees).max(0);
+        // What reduces waits without margin of its own; what it reserves is not asked for by anybody.
+        if actor == Some(id) && delays && may_wait_reducing(op) {
+            continue;
+        }
         let allowed = match actor == Some(id) {
             // What waited costs its fee when it runs, also if its owner's next order runs it.
             true if delays => 0.min(*excess) - paid,
@@ -257,6 +261,14 @@ fn check_excess(op: &Op, delays: bool, before: &[Standing], after: &[Standing]) 
         }
     }
     Ok(())
+}
+
+fn may_wait_reducing(op: &Op) -> bool {
+    match op {
+        Op::Place { order, .. } | Op::PlaceGuarded { order, .. } => order.reduce_only,
+        Op::PlaceOrders { orders, .. } => orders.iter().any(|order| order.reduce_only),
+        _ => false,
+    }
 }
 
 fn did<T>(outcome: Result<T>, say: impl FnOnce(T) -> Did) -> Did {
@@ -680,8 +692,9 @@ impl Pair {
                     engine.map(described),
                     self.model.place_guarded(*trader, *market, order, (*builder, *guard)),
                 )?;
-                if let Ok(Placed { resting: Some((handle, sequence)), .. }) = engine {
-                    self.handles.insert((*market, sequence.get()), handle);
+                if let Ok(Placed { resting, waiting, .. }) = engine {
+                    let named = resting.or(waiting).map(|(handle, sequence)| ((*market, sequence.get()), handle));
+                    self.handles.extend(named);
                 }
                 did(engine, Did::Placed)
             }
@@ -693,8 +706,9 @@ impl Pair {
                 });
                 let outcome = agree(engine, self.model.place_orders(*trader, *market, orders, *guard))?;
                 let book = self.world.market(*market);
-                let resting = [Side::Bid, Side::Ask].into_iter().flat_map(|side| book.orders(side));
-                self.handles.extend(resting.map(|(handle, node)| ((*market, node.sequence.get()), handle)));
+                let live = book.nodes.iter().zip(0..).filter(|(node, _)| !node.sequence.is_zero());
+                self.handles
+                    .extend(live.map(|(node, handle)| ((*market, node.sequence.get()), NodeIndex::new(handle))));
                 quiet(outcome)
             }
             Op::SetBuilderMax { trader, ppm } => {
