@@ -7,6 +7,7 @@ use quantdesk_client::{
         risk::listing::{ListingParameters, RiskParameters, TierParameters},
         state::{
             CashEvent, CashEventKind, Key, OracleSource,
+            annex::ANNEX_NODES,
             exchange::{EXCHANGE_SOURCES_MAX, MARKETS_MAX},
             market::market_size,
         },
@@ -88,7 +89,7 @@ fn the_book_starts_empty_in_its_ledger() {
     let market = scene.desk.market_view(0).unwrap();
     assert_eq!(market.header.ledger, key_of(&scene.desk.venue.ledger));
     assert_eq!((market.header.index.get(), market.header.side_capacity()), (0, scene::SIDE));
-    assert_eq!((market.header.nodes.capacity(), market.header.nodes.in_use()), (2 * scene::SIDE, 0));
+    assert_eq!((market.header.nodes.capacity(), market.header.nodes.in_use()), (2 * scene::SIDE + ANNEX_NODES, 0));
     assert_eq!((market.header.orders_placed.get(), market.header.events_written.get()), (0, 0));
     let bytes = scene.desk.chain.bytes(&scene.market()).unwrap();
     assert!(bytes[256..].iter().all(|byte| *byte == 0));
@@ -141,6 +142,7 @@ fn sizes_and_prices_are_bounded() {
         |it| it.price_max = Ticks::new(1),
         |it| it.band = Ppm::new(1_000),
         |it| it.band = Ppm::new(500_000),
+        |it| it.taker_delay = 25,
         |it| it.symbol = [0xff; 16],
         // The same tick value from another pair.
         |it| (it.tick_size, it.lot_size) = (PicoPrice::new(1), 1_000_000_000_000_000_000),
@@ -159,6 +161,8 @@ fn sizes_and_prices_are_bounded() {
             |it| it.band = Ppm::new(999),
             |it| it.band = Ppm::new(500_001),
             |it| it.band = Ppm::MAX,
+            |it| it.taker_delay = 26,
+            |it| it.taker_delay = u8::MAX,
             |it| it.tick_value = TickValue::ZERO,
             |it| it.tick_value = TickValue::new(2),
             |it| it.tick_size = PicoPrice::ZERO,
@@ -431,11 +435,11 @@ fn the_account_is_exactly_as_large_as_its_capacities() {
 #[test]
 fn padding_is_zero() {
     let (desk, market, parameters) = listing();
-    let after_tiers_len = offset_of!(ListingParameters, tiers_len) + 1;
+    let after_lengths = offset_of!(ListingParameters, taker_delay) + 1;
     let tier = |number: usize| offset_of!(ListingParameters, tiers) + number * 16;
     let source = |number: usize| offset_of!(ListingParameters, sources) + number * 104;
     let paddings = [
-        after_tiers_len..offset_of!(ListingParameters, tiers),
+        after_lengths..offset_of!(ListingParameters, tiers),
         // Of the tiers in use, and all of the others.
         tier(0) + 12..tier(1),
         tier(1) + 12..tier(2),

@@ -120,6 +120,14 @@ pub enum EngineError {
     OrderNotAmendable = 514,
     /// The index with the order's distance is beyond its limit, out of range, or too far through the mark.
     PegNotForSale = 515,
+    /// The order is a taker that waits: its owner cannot take it back.
+    OrderWaiting = 520,
+    /// In a market where takers wait: a fill-or-kill order, or one that would wait and stop at its owner's own orders.
+    OrderNotDelayable = 521,
+    /// As many takers wait in the market as can.
+    TakersTooMany = 522,
+    /// No taker waits, or the first one's time has not come.
+    TakerNotDue = 523,
 
     // 600: risk
     /// Equity would end below the initial margin requirement.

@@ -39,7 +39,8 @@ impl Sides {
 }
 
 impl Trading<'_> {
-    /// Cancels the order with this handle. Fails with `OrderNotFound` unless it is a live order of `trader`.
+    /// Cancels the order with this handle. Fails with `OrderNotFound` unless it is a live order of `trader`, and with
+    /// `OrderWaiting` for a taker that waits.
     #[inline(always)]
     pub fn cancel_order(&mut self, trader: CellIndex, handle: NodeIndex, sequence: Sequence) -> Result<()> {
         let node = self.market.node(handle).ok_or(EngineError::OrderNotFound)?;
@@ -50,7 +51,7 @@ impl Trading<'_> {
     }
 
     /// Cancels up to `limit` orders of `trader` in this market, newest first; returns how many. Having none is not an
-    /// error.
+    /// error. Takers that wait stay.
     pub fn cancel_all(&mut self, trader: CellIndex, sides: Sides, limit: u8) -> Result<u8> {
         let view = self.ledger.view();
         let market = self.market.header.index;
@@ -64,9 +65,9 @@ impl Trading<'_> {
             let Some(node) = self.market.node(next) else {
                 break;
             };
-            let (current, side) = (next, node.side());
+            let (current, side, waits) = (next, node.side(), node.is_waiting());
             next = node.next;
-            if sides.contains(side) {
+            if sides.contains(side) && !waits {
                 self.drop_order(current, TradeEventKind::Cancelled, CellIndex::NIL)?;
                 cancelled = cancelled.wrapping_add(1);
             }
@@ -99,6 +100,7 @@ impl Trading<'_> {
         if in_book {
             self.market.remove(side, IndexEntry::key_of(side, price), sequence)?;
         } else {
+            self.check_leaving(handle, event.kind())?;
             self.leave_annex(handle)?;
         }
         self.unlink(handle)?;

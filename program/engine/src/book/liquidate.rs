@@ -16,7 +16,7 @@ use crate::{
         price::Action,
         shortfall,
     },
-    state::{MarketStatus, TradeEvent, TradeEventKind, ledger},
+    state::{MarketStatus, OrderNode, TradeEvent, TradeEventKind, ledger},
     units::{CellIndex, Lots, NodeIndex, QuoteAtoms, QuoteDelta, Side, Ticks, UnixSeconds},
 };
 
@@ -52,7 +52,8 @@ impl Rest {
 
 impl Trading<'_> {
     /// Cancels orders of an account below initial margin, newest first and at most `limit`, until it is no longer
-    /// below; reduce-only orders stay. In a settled market all orders go, whoever's they are. Returns how many went.
+    /// below; reduce-only orders and takers that wait stay. In a settled market all orders go, whoever's they are. Returns
+    /// how many went.
     ///
     /// Fails with `PriceNotValidForAction`, `AccountHealthy`, or `NothingToClose` if there is nothing to cancel.
     pub fn cancel_for_risk(&mut self, target: CellIndex, limit: u8) -> Result<u8> {
@@ -78,7 +79,8 @@ impl Trading<'_> {
         })
     }
 
-    /// Cancels a position's orders while `goes_on` says so. In a live market reduce-only ones stay.
+    /// Cancels a position's orders while `goes_on` says so. In a live market reduce-only ones stay, and takers that wait: who
+    /// chose his collateral so that a tick against him ends his order would have a way to take it back.
     fn cancel_while(
         &mut self,
         position: CellIndex,
@@ -89,7 +91,8 @@ impl Trading<'_> {
         let mut next = self.ledger.position(position)?.first_order;
         let mut cancelled = 0u8;
         while cancelled < limit && goes_on(self)? {
-            while let Some(node) = self.market.node(next).filter(|node| spared && node.is_reduce_only()) {
+            let stays = |node: &&OrderNode| spared && (node.is_reduce_only() || node.is_waiting());
+            while let Some(node) = self.market.node(next).filter(stays) {
                 next = node.next;
             }
             let Some(node) = self.market.node(next) else {

@@ -55,7 +55,16 @@ pub(super) struct Taker {
     /// Price of the last fill.
     last_price: Ticks,
     /// Ended early: the remainder must not rest.
-    pub(super) stopped: bool,
+    pub(super) stopped: Option<Stop>,
+}
+
+/// Why a taker ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It met as many orders as it may, and there are more.
+    MatchLimit,
+    /// It met one of its owner's.
+    SelfTrade,
 }
 
 /// What the best order means for a taker.
@@ -110,7 +119,7 @@ impl Taker {
             transit: Balance::ZERO,
             interest: 0,
             last_price: Ticks::ZERO,
-            stopped: false,
+            stopped: None,
         }
     }
 
@@ -159,7 +168,7 @@ impl Trading<'_> {
     #[inline(always)]
     pub(super) fn match_taker(&mut self, taker: &mut Taker) -> Result<()> {
         let maker_side = taker.side.opposite();
-        while !taker.remaining.is_zero() && !taker.stopped {
+        while !taker.remaining.is_zero() && taker.stopped.is_none() {
             let Some(best) = self.best_offer(maker_side)? else {
                 break;
             };
@@ -167,7 +176,7 @@ impl Trading<'_> {
                 break;
             }
             if taker.steps_left == 0 {
-                taker.stopped = true;
+                taker.stopped = Some(Stop::MatchLimit);
                 break;
             }
             taker.steps_left = taker.steps_left.wrapping_sub(1);
@@ -179,7 +188,7 @@ impl Trading<'_> {
                 Step::Unfit => self.pass(best.node, taker.trader)?,
                 Step::SelfTrade => {
                     let after = self.prevent_self_trade(&taker.meeting(best.node))?;
-                    (taker.remaining, taker.stopped) = (after.remaining, after.stopped);
+                    (taker.remaining, taker.stopped) = (after.remaining, after.stopped.then_some(Stop::SelfTrade));
                 }
                 Step::Fill(lots) => self.fill(taker, best, lots)?,
             }

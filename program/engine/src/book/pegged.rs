@@ -35,7 +35,7 @@ impl Trading<'_> {
         let interest_before = self.row()?.open_interest;
         let mut taker = self.taker(trader, position, &post_only)?;
         self.match_taker(&mut taker)?;
-        let resting = if taker.stopped {
+        let resting = if taker.stopped.is_some() {
             self.drop_remainder(&taker, order)?;
             None
         } else {
@@ -43,7 +43,7 @@ impl Trading<'_> {
         };
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
-        Ok(Placed { filled: Lots::ZERO, quote: QuoteAtoms::ZERO, fee: QuoteAtoms::ZERO, resting })
+        Ok(Placed { filled: Lots::ZERO, quote: QuoteAtoms::ZERO, fee: QuoteAtoms::ZERO, resting, waiting: None })
     }
 
     /// What a new pegged order trades at now. Fails with `OrderPriceOutOfRange` or `PegNotForSale`.
@@ -64,7 +64,7 @@ impl Trading<'_> {
         if self.market.header.pegged_len(side) >= PEGGED_MAX {
             self.evict(self.market.pegged(side).first().copied(), key)?;
         }
-        let (handle, sequence) = self.add_order(taker, order)?;
+        let (handle, sequence) = self.enlist(taker, order)?;
         self.market.node_mut(handle)?.set_source(Source::Pegged, key);
         self.market.insert_pegged(side, IndexEntry { key, node: handle, sequence })?;
 

@@ -25,9 +25,15 @@ impl Trading<'_> {
     /// Fails with `MarketNotActive`, `PriceNotValidForAction`, `OrderPriceOutOfRange`, `OrderOutsideBand`,
     /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `PegNotForSale`, `ClientIdInUse`,
     /// `ReduceOnlyNothingToReduce`, `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
-    /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`.
+    /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`;
+    /// where takers wait, also with `OrderNotDelayable` or `TakersTooMany`.
     #[inline(always)]
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+        if self.market.header.taker_delay > 0
+            && let Some(waiting) = self.delay(trader, order)?
+        {
+            return Ok(waiting);
+        }
         let (kind, price) = match order.kind {
             OrderKind::PostOnlySlide => (OrderKind::PostOnly, self.slid_price(order.side, order.price)?),
             OrderKind::Pegged => return self.place_pegged(trader, order),
@@ -74,7 +80,7 @@ impl Trading<'_> {
         let resting = self.rest_remainder(&taker, order)?;
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
-        Ok(Placed { filled: taker.filled(), quote: taker.quote(), fee: taker.fee, resting })
+        Ok(Placed { filled: taker.filled(), quote: taker.quote(), fee: taker.fee, resting, waiting: None })
     }
 
     #[inline(always)]
@@ -184,7 +190,7 @@ impl Trading<'_> {
         if taker.remaining.is_zero() {
             return Ok(None);
         }
-        if order.kind.rests() && !taker.stopped {
+        if order.kind.rests() && taker.stopped.is_none() {
             return self.rest(taker, order).map(Some);
         }
         self.drop_remainder(taker, order)?;
@@ -207,22 +213,15 @@ impl Trading<'_> {
     pub(super) fn rest(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
         let key = IndexEntry::key_of(order.side, order.price);
         self.make_room(order.side, key)?;
-        let (handle, sequence) = self.add_order(taker, order)?;
+        let (handle, sequence) = self.enlist(taker, order)?;
         self.market.insert(order.side, IndexEntry { key, node: handle, sequence })?;
-
-        let mut event = TradeEvent::new(TradeEventKind::Placed, order.side);
-        event.order = sequence;
-        event.client_id = order.client_id;
-        event.lots = taker.remaining;
-        event.price = order.price;
-        event.maker = taker.trader;
-        self.market.record(self.now, event)?;
+        self.record_order(TradeEventKind::Placed, taker, order, sequence)?;
         Ok((handle, sequence))
     }
 
-    /// Reserves margin for the remainder and adds its node to the position's orders. It has no entry yet.
+    /// Reserves margin for what is left of an order, gives it a number, and puts it on its position's list.
     #[inline(always)]
-    pub(super) fn add_order(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
+    pub(super) fn enlist(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
         let notional = order.price.bounded_notional(taker.remaining, taker.tick_value);
         let position = self.ledger.position_mut(taker.position)?;
         if position.orders >= ORDERS_PER_POSITION_MAX {
@@ -251,10 +250,28 @@ impl Trading<'_> {
         Ok((handle, sequence))
     }
 
+    /// Says in the trail that an order has a place now.
+    #[inline(always)]
+    pub(super) fn record_order(
+        &mut self,
+        kind: TradeEventKind,
+        taker: &Taker,
+        order: &NewOrder,
+        sequence: Sequence,
+    ) -> Result<()> {
+        let mut event = TradeEvent::new(kind, order.side);
+        event.order = sequence;
+        event.client_id = order.client_id;
+        event.lots = taker.remaining;
+        event.price = order.price;
+        event.maker = taker.trader;
+        self.market.record(self.now, event)
+    }
+
     /// Frees a place on a full side by evicting its worst order, if the newcomer is strictly better. Fails with
     /// `BookFull`.
     #[inline(always)]
-    fn make_room(&mut self, side: Side, key: u32) -> Result<()> {
+    pub(super) fn make_room(&mut self, side: Side, key: u32) -> Result<()> {
         if self.market.side_len(side) < crate::math::to_usize(self.market.header.side_capacity()) {
             return Ok(());
         }

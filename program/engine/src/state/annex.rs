@@ -4,7 +4,10 @@
 //! margin is reserved for and what cancelling, risk and expiry see. The annex says where and when it trades.
 
 use super::{header::Key, order::IndexEntry};
-use crate::units::{CellIndex, Lots, NodeIndex, Sequence, Side, Slot, Ticks};
+use crate::{
+    book::OrderKind,
+    units::{CellIndex, Lots, NodeIndex, Sequence, Side, Slot, Ticks},
+};
 use bytemuck::{Pod, Zeroable};
 
 /// Ladders of a market.
@@ -72,10 +75,9 @@ pub struct Delayed {
     /// Its order.
     pub node: NodeIndex,
     pub(crate) kind: u8,
-    pub(crate) self_trade: u8,
     /// Most resting orders it may still meet.
     pub match_limit: u8,
-    pad: u8,
+    pad: [u8; 2],
 }
 
 /// Ladders, waiting takers and pegged orders of a market.
@@ -128,6 +130,28 @@ impl Ladder {
             Side::Bid => &mut self.bids,
             Side::Ask => &mut self.asks,
         }
+    }
+}
+
+impl Delayed {
+    /// The place of a taker that left before its time.
+    pub(crate) const LEFT: Self = Self { slot: Slot::ZERO, node: NodeIndex::NIL, kind: 0, match_limit: 0, pad: [0; 2] };
+
+    /// A taker whose order is one of this kind.
+    pub(crate) const fn new(slot: Slot, node: NodeIndex, kind: OrderKind, match_limit: u8) -> Self {
+        #[expect(clippy::as_conversions, reason = "discriminant of a fieldless repr(u8) enum")]
+        let kind = kind as u8;
+        Self { slot, node, kind, match_limit, pad: [0; 2] }
+    }
+
+    /// Whether its padding is zero.
+    pub fn is_padded(&self) -> bool {
+        self.pad == [0; 2]
+    }
+
+    /// How it behaves when it runs; `None` for a byte that means nothing.
+    pub const fn kind(&self) -> Option<OrderKind> {
+        OrderKind::from_byte(self.kind)
     }
 }
 

@@ -168,7 +168,13 @@ impl OrderNode {
         self.source == 0
     }
 
-    /// Puts it into the annex.
+    /// Whether it is a taker that waits.
+    #[inline(always)]
+    pub const fn is_waiting(&self) -> bool {
+        self.source == 3
+    }
+
+    /// Says where it trades, and its place in the annex.
     pub const fn set_source(&mut self, source: Source, place: u32) {
         self.source = match source {
             Source::Book => 0,

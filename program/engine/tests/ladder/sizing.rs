@@ -4,7 +4,7 @@ use super::{naive, world};
 use proptest::prelude::*;
 use quantdesk_engine::{
     EngineError, Lots, PositionLots, Ppm, QuoteAtoms, QuoteDelta, Ticks,
-    risk::liquidation::{Exposure, Needed, Rates, Terms},
+    risk::liquidation::{Exposure, Needed, Rates, Terms, restored},
     state::MarketRow,
 };
 
@@ -86,6 +86,22 @@ proptest! {
         prop_assert!(after >= before - 4, "{} from {}", after, before);
         prop_assert!(account.equity - paid >= 0);
     }
+}
+
+/// Fees and what an account is restored to are rounded up: a floor would show in the atom here.
+#[test]
+fn what_a_failing_account_pays_and_has_to_reach_is_rounded_up() {
+    let row = row(9_999, 1, 1);
+    assert_eq!(restored(&row, QuoteAtoms::new(1_000_000)), Ok(QuoteAtoms::new(1_000_001)));
+    assert_eq!(restored(&row, QuoteAtoms::new(1_000_001)), Ok(QuoteAtoms::new(1_000_003)));
+    let account = naive::Account { base: 10, equity: 1_000, others_required: 0 };
+    let rates = Rates { taker: Ppm::new(1), liquidation: Ppm::new(1) };
+    let terms = Terms { row: &row, rates, price: row.mark };
+    let cost = exposure(&row, &account).cost(&terms, Lots::new(1)).unwrap();
+    let value = row.mark.notional(Lots::new(1), row.tick_value).unwrap().get();
+    assert_ne!(value % 1_000_000, 0);
+    let fee = QuoteAtoms::new(value / 1_000_000 + 1);
+    assert_eq!((cost.taker_fee, cost.liquidation_fee, cost.gain), (fee, fee, QuoteDelta::ZERO));
 }
 
 #[test]

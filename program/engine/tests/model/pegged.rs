@@ -64,6 +64,7 @@ impl Model {
         let row = &self.markets[market];
         let asked = Order {
             sequence: 0,
+            listed: 0,
             trader: 0,
             side: order.side,
             price: order.price.get().into(),
@@ -88,7 +89,8 @@ impl Model {
             }
             self.drop_order(market, &worst, TradeEventKind::Evicted, NOBODY);
         }
-        let resting = self.new_order(taker, order, Some(offset))?;
+        let (trader, market) = (taker.trader, taker.market);
+        let resting = Order { peg: Some(offset), ..self.enlist(trader, market, order, taker.remaining)? };
         self.markets[market].pegs.push(resting.clone());
         // Where the taker would be named stands the distance.
         self.log_order(market, TradeEventKind::PegPlaced, &resting, order.peg_offset as u32);

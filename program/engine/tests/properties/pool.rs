@@ -330,6 +330,21 @@ fn who_leaves_a_lossy_pool_first_takes_no_more_than_its_part() {
 }
 
 #[test]
+fn shares_worth_nothing_are_not_paid_out() {
+    let mut pool = Pool::new(2);
+    pool.stake(0, 1_000_000).unwrap();
+    pool.stake(1, 1_000_000).unwrap();
+    pool.lose(1_999_990);
+    pool.absorb(1_999_990);
+    // Ten atoms for two million shares.
+    assert_eq!(pool.leave(1, 199_999), Err(EngineError::StakeTooSmall));
+    assert_eq!((pool.held(1), pool.atoms()), (1_000_000, 10));
+    pool.leave(1, 200_000).unwrap();
+    assert_eq!((pool.held(1), pool.atoms()), (800_000, 9));
+    pool.check();
+}
+
+#[test]
 fn a_pool_that_paid_its_last_atom_starts_anew() {
     let mut pool = Pool::new(2);
     pool.stake(0, 5_000_000).unwrap();

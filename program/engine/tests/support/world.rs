@@ -99,7 +99,9 @@ impl World {
             let index = listing::list(&mut ledger, world.now, key(1_000 + number), parameters).unwrap();
             let (side, events) = (parameters.side_capacity, parameters.events_capacity);
             let mut market = words(market_size(side, events));
-            Market::create(bytemuck::cast_slice_mut(&mut market), key(900), index, side, events).unwrap();
+            let bytes = bytemuck::cast_slice_mut(&mut market);
+            let created = Market::create(bytes, key(900), index, side, events).unwrap();
+            created.header.taker_delay = parameters.taker_delay.into();
             world.markets.push(market);
         }
         world
