@@ -5,7 +5,7 @@ use super::{
     refused, rest, seen, support::World, taking, until, world,
 };
 use quantdesk_engine::{
-    EngineError, Lots, Side, Ticks, UnixSeconds,
+    EngineError, Lots, Ticks, UnixSeconds,
     book::{NewOrder, Quote, Replacement, Sides},
     state::TradeEventKind,
 };
