@@ -359,10 +359,10 @@ fn inv_b1_b2_b4_damage_to_pegged_orders_is_found() {
         found(&copy)
     };
     assert_eq!(damage(&world, &|_| ()), ("none", "nothing found"));
-    let ask = NewOrder { peg_offset: -1, ..order(Side::Ask, OrderKind::Pegged, 98, 1) };
+    let ask = NewOrder { peg_offset: 1, ..order(Side::Ask, OrderKind::Pegged, 98, 1) };
     world.place(0, maker, &ask).unwrap();
     let crossing =
-        |bytes: &mut [u8]| bytes[PEGGED_BIDS + 2 * ENTRY..][..4].copy_from_slice(&0x7fff_ffffu32.to_le_bytes());
+        |bytes: &mut [u8]| bytes[PEGGED_BIDS + 2 * ENTRY..][..4].copy_from_slice(&0x8000_0001u32.to_le_bytes());
     assert_eq!(damage(&world, &crossing), ("B1", "pegged orders do not cross"));
     for first in [0, 1] {
         let swapped = |bytes: &mut [u8]| swap_entries(bytes, PEGGED_BIDS + first * ENTRY);
