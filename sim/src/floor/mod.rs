@@ -176,6 +176,11 @@ impl Floor {
         Ok(view.positions(trader).map(|(_, position)| position).find(|position| position.market == index))
     }
 
+    /// Whose a cell of the ledger is.
+    pub fn account_in(&self, cell: CellIndex) -> Option<usize> {
+        self.by_cell.get(&cell).copied()
+    }
+
     /// Best price of a side in ticks.
     pub fn best(&self, market: usize, side: Side) -> Result<Option<u32>> {
         Ok(self.desk.market_view(market)?.best_price(side).map(|price| price.get()))

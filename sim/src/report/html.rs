@@ -8,7 +8,7 @@ use minijinja::{Environment, Value, context};
 use super::{
     charts::{self, Chart, LegendEntry},
     format,
-    record::{ActorSeries, MarketSeries, RunRecord},
+    record::{ActorSeries, Exhibit, MarketSeries, RunRecord},
     summary::{self, Table},
 };
 
@@ -42,6 +42,7 @@ fn page(record: &RunRecord) -> anyhow::Result<String> {
         verdict => summary::verdict(record),
         passed => record.all_checks_passed(),
         cards => summary::total_figures(record),
+        exhibits => exhibits(record)?,
         markets => markets.collect::<anyhow::Result<Vec<_>>>()?,
         compute_units => chart(compute_units),
         instructions => table(summary::instructions(record)),
@@ -68,13 +69,34 @@ fn chart(chart: Chart) -> Value {
     }
 }
 
-fn table(table: Table) -> Value {
+fn table(table: Table<'_>) -> Value {
     context! {
         title => table.title,
-        head => table.head,
-        alignment => table.alignment,
+        head => table.head.into_iter().map(Value::from).collect::<Value>(),
+        alignment => Value::from(table.alignment),
         rows => table.rows,
     }
+}
+
+/// Charts and tables in the order of the record; charts of a kind that follow each other are shown side by side.
+fn exhibits(record: &RunRecord) -> anyhow::Result<Vec<Value>> {
+    let is_table = |exhibit: &Exhibit| matches!(exhibit, Exhibit::Table { .. });
+    let mut shown = Vec::new();
+    for group in record.exhibits.chunk_by(|left, right| !is_table(left) && !is_table(right)) {
+        let mut charts = Vec::new();
+        for exhibit in group {
+            match exhibit {
+                Exhibit::Table { .. } => {}
+                Exhibit::Lines { title, lines } => charts.push(chart(charts::lines(title, lines)?)),
+                Exhibit::Histogram { title, from, width, unit, series } => {
+                    charts.push(chart(charts::histogram(title, *from, *width, unit, series)?));
+                }
+            }
+        }
+        let table = group.first().and_then(summary::exhibit).map(table);
+        shown.push(context! { table => table, charts => charts });
+    }
+    Ok(shown)
 }
 
 fn market(market: &MarketSeries) -> anyhow::Result<Value> {
@@ -86,7 +108,7 @@ fn market(market: &MarketSeries) -> anyhow::Result<Value> {
     })
 }
 
-fn events(market: &MarketSeries) -> Table {
+fn events(market: &MarketSeries) -> Table<'_> {
     let row = |event: &super::ChartEvent| {
         vec![
             format::clock_seconds(event.unix_seconds),
