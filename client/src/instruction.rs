@@ -13,8 +13,8 @@ use quantdesk_program::{
     Tag,
     instruction::{
         crank::{
-            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, settle_market_position::SettleMarketPosition,
-            sweep::Sweep, update_price::UpdatePrice,
+            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, run_delayed::RunDelayed,
+            settle_market_position::SettleMarketPosition, sweep::Sweep, update_price::UpdatePrice,
         },
         exchange::{
             collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
@@ -356,6 +356,12 @@ impl Venue {
         let mut instruction = self.instruction(Tag::DropExpired, CellIndex::NIL, &arguments, accounts);
         append(&mut instruction, handles);
         instruction
+    }
+
+    /// Runs takers that have waited long enough, in `limit` runs at most.
+    pub fn run_delayed(&self, market: &Address, limit: u8) -> Instruction {
+        let accounts = vec![writable(*market), writable(self.ledger)];
+        self.instruction(Tag::RunDelayed, CellIndex::NIL, &RunDelayed::new(limit), accounts)
     }
 
     /// Cancels up to `limit` orders of a failing account.

@@ -52,6 +52,7 @@ fn process_cold(context: &mut Context<'_>) -> ProgramResult {
         tag if tag == Tag::Sweep.byte() => crank::sweep::process(context),
         tag if tag == Tag::EnforceDeadman.byte() => crank::enforce_deadman::process(context),
         tag if tag == Tag::DropExpired.byte() => crank::drop_expired::process(context),
+        tag if tag == Tag::RunDelayed.byte() => crank::run_delayed::process(context),
         tag if tag == Tag::CancelForRisk.byte() => risk::cancel_for_risk::process(context),
         tag if tag == Tag::Liquidate.byte() => risk::liquidate::process(context),
         tag if tag == Tag::TakeOver.byte() => risk::take_over::process(context),

@@ -72,6 +72,8 @@ pub enum Tag {
     EnforceDeadman = 64,
     /// Drops expired orders.
     DropExpired = 65,
+    /// Runs takers that have waited long enough.
+    RunDelayed = 66,
 
     // 80: risk
     /// Cancels orders of an account below initial margin.
@@ -98,7 +100,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -126,6 +128,7 @@ impl Tag {
         Self::Sweep,
         Self::EnforceDeadman,
         Self::DropExpired,
+        Self::RunDelayed,
         Self::CancelForRisk,
         Self::Liquidate,
         Self::TakeOver,
@@ -176,6 +179,7 @@ impl Tag {
             Self::Sweep => "Sweep",
             Self::EnforceDeadman => "EnforceDeadman",
             Self::DropExpired => "DropExpired",
+            Self::RunDelayed => "RunDelayed",
             Self::CancelForRisk => "CancelForRisk",
             Self::Liquidate => "Liquidate",
             Self::TakeOver => "TakeOver",

@@ -64,6 +64,8 @@ pub struct MarketSpec {
     pub side_capacity: u32,
     /// Oracles.
     pub sources: Sources,
+    /// Slots that a taker waits; zero for none.
+    pub taker_delay: u8,
 }
 
 /// A listed market.
@@ -170,6 +172,7 @@ impl MarketSpec {
             },
             side_capacity: 1_024,
             sources: Sources::Both,
+            taker_delay: 0,
         }
     }
 
@@ -198,6 +201,7 @@ impl MarketSpec {
         parameters.side_capacity = self.side_capacity;
         parameters.events_capacity = 1_024;
         parameters.risk = self.risk;
+        parameters.taker_delay = self.taker_delay;
         parameters.sources_min = u8::try_from(sources.len()).unwrap_or(u8::MAX);
         parameters.sources_len = parameters.sources_min;
         parameters.tiers_len = u8::try_from(self.tiers.len()).unwrap_or(u8::MAX);

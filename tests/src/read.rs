@@ -3,8 +3,11 @@
 use quantdesk_client::{Address, engine::*, instruction::Trader, view};
 use quantdesk_sim::{chain::Chain, desk::Desk};
 use state::{
-    CashEvent, Exchange, IndexEntry, LedgerHeader, MarketHeader, OrderNode, PositionCell, TradeEvent, cell::CELL_SIZE,
-    ledger::ledger_size, row::ROW_SIZE,
+    CashEvent, Exchange, IndexEntry, LedgerHeader, MarketHeader, OrderNode, PositionCell, TradeEvent,
+    annex::{ANNEX_NODES, ANNEX_SIZE},
+    cell::CELL_SIZE,
+    ledger::ledger_size,
+    row::ROW_SIZE,
 };
 use std::{
     mem::{offset_of, size_of},
@@ -230,20 +233,20 @@ impl MarketMap {
             Side::Bid => 0,
             Side::Ask => self.side as usize,
         };
-        let start = size_of::<MarketHeader>() + before * size_of::<IndexEntry>();
+        let start = size_of::<MarketHeader>() + ANNEX_SIZE + before * size_of::<IndexEntry>();
         start..start + count * size_of::<IndexEntry>()
     }
 
     /// An order node.
     pub const fn node(self, node: NodeIndex) -> Range<usize> {
-        let index = size_of::<MarketHeader>() + 2 * self.side as usize * size_of::<IndexEntry>();
+        let index = self.entries(Side::Ask, self.side as usize).end;
         let start = index + node.as_usize() * size_of::<OrderNode>();
         start..start + size_of::<OrderNode>()
     }
 
     /// The record with this number, from 1.
     pub const fn event(self, sequence: u64) -> Range<usize> {
-        let nodes = self.node(NodeIndex::new(2 * self.side)).start;
+        let nodes = self.node(NodeIndex::new(2 * self.side + ANNEX_NODES)).start;
         let start = nodes + ((sequence as usize - 1) % self.events as usize) * size_of::<TradeEvent>();
         start..start + size_of::<TradeEvent>()
     }

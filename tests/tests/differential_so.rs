@@ -447,7 +447,8 @@ fn list(native: &mut Native, now: Now, market: &Address, parameters: &ListingPar
     let mut account = vec![0u64; size / 8];
     let owner = Exchange::load(bytemuck::cast_slice(&native.exchange))?.ledger;
     let bytes = bytemuck::cast_slice_mut(&mut account);
-    Market::create(bytes, owner, index, parameters.side_capacity, parameters.events_capacity)?;
+    let (side, events) = (parameters.side_capacity, parameters.events_capacity);
+    Market::create(bytes, owner, index, side, events)?.header.taker_delay = parameters.taker_delay.into();
     native.markets.push(account);
     let mut event = CashEvent::new(CashEventKind::MarketListed);
     (event.market, event.amount) = (index, i64::from(index.get()));

@@ -15,8 +15,9 @@ use quantdesk_client::{
         },
         slab::free_list::FreeList,
         state::{
-            AccountHeader, CashEvent, Cell, Exchange, IndexEntry, LedgerHeader, MarginTier, MarketHeader, MarketRow,
-            OracleSource, OrderNode, PoolStake, PositionCell, TradeEvent, TraderCell, WithdrawalCell,
+            AccountHeader, Annex, CashEvent, Cell, Delayed, Exchange, IndexEntry, Ladder, LadderLevel, LadderSide,
+            LedgerHeader, MarginTier, MarketHeader, MarketRow, OracleSource, OrderNode, PoolStake, PositionCell,
+            TradeEvent, TraderCell, WithdrawalCell,
             ledger::{Policy, Watched},
             market::Deleverage,
         },
@@ -109,8 +110,13 @@ layout! {
     }
     MarketHeader: 256, align 8 {
         header 0 ledger 16 index 48 last_trade_price 68 last_trade_time 72 orders_placed 80 events_written 88 nodes 96
-        deleverage 112
+        deleverage 112 ladders 200 taker_delay 204 delayed_first 208 delayed_len 212
     }
+    LadderLevel: 16, align 8 { lots 0 distance 8 }
+    LadderSide: 144, align 8 { levels 0 used 128 node 136 level 140 }
+    Ladder: 344, align 8 { quoter 0 sequence 32 order 40 mid 48 position 52 bids 56 asks 200 }
+    Delayed: 16, align 8 { slot 0 node 8 match_limit 14 }
+    Annex: 11648, align 8 { ladders 0 delayed 5504 pegged_bids 7552 pegged_asks 9600 }
     Deleverage: 80, align 8 {
         trader 4 cursor 8 price 12 number 16 lots 24 quote 32 profitable 40 opposite 48 profitable_passed 56
         others_passed 64 closed 72
@@ -118,7 +124,7 @@ layout! {
     PoolStake: 128, align 8 { header 0 ledger 16 owner 48 shares 80 epoch 88 requested 96 requested_at 104 }
     IndexEntry: 16, align 8 { key 0 node 4 sequence 8 }
     OrderNode: 64, align 8 {
-        sequence 0 client_id 8 lots 16 expires_at 24 owner_tag 32 price 40 position 44 next 48 previous 52
+        sequence 0 client_id 8 lots 16 expires_at 24 owner_tag 32 price 40 position 44 next 48 previous 52 place 60
     }
     TradeEvent: 80, align 8 {
         sequence 0 unix_seconds 8 slot 16 order 24 client_id 32 lots 40 price 48 maker 52 taker 56 taker_fee 64
@@ -249,7 +255,7 @@ const REFUSALS: [(&str, u32); 28] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 68] = [
+const ENGINE_ERRORS: [(&str, u32); 69] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -283,6 +289,7 @@ const ENGINE_ERRORS: [(&str, u32); 68] = [
     ("OrdersTooMany", 510),
     ("MarketNotActive", 512),
     ("MatchLimitOutOfRange", 513),
+    ("OrderNotAmendable", 514),
     ("BelowInitialMargin", 600),
     ("PositionTooLarge", 601),
     ("OpenInterestTooLarge", 602),

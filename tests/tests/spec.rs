@@ -15,9 +15,9 @@ use quantdesk_client::{
         },
         slab::free_list::{FreeList, NIL},
         state::{
-            AccountHeader, Cell, Exchange, IndexEntry, Key, LedgerHeader, MarketHeader, MarketRow, MarketStatus,
-            OracleSource, OrderNode, PoolStake, PositionCell, PriceCondition, SourceKind, TraderCell, WithdrawalCell,
-            cell, event, exchange,
+            AccountHeader, Annex, Cell, Delayed, Exchange, IndexEntry, Key, Ladder, LadderLevel, LadderSide,
+            LedgerHeader, MarketHeader, MarketRow, MarketStatus, OracleSource, OrderNode, PoolStake, PositionCell,
+            PriceCondition, SourceKind, TraderCell, WithdrawalCell, annex, cell, event, exchange,
             ledger::{self, Policy, Watched},
             market, row, stake,
         },
@@ -260,15 +260,21 @@ fn account_layouts() {
     }, private kind);
     same_account!(MarketHeader {
         header, ledger, index, last_trade_price, last_trade_time, orders_placed, events_written, nodes, deleverage,
-    }, private side_capacity, events_capacity, bids_len, asks_len);
+        ladders, taker_delay, delayed_first, delayed_len,
+    }, private side_capacity, events_capacity, bids_len, asks_len, pegged_bids_len, pegged_asks_len);
+    same_account!(Annex { ladders, delayed, pegged_bids, pegged_asks });
+    same_account!(Ladder { quoter, sequence, order, mid, position, bids, asks });
+    same_account!(LadderSide { levels, used, node, level });
+    same_account!(LadderLevel { lots, distance });
+    same_account!(Delayed { slot, node, match_limit }, private kind, self_trade);
     let heading = "Deleverage: 80 bytes";
     same_layout!(heading, layout_of(&table(heading, "offset"), heading), market::Deleverage {
         trader, cursor, price, number, lots, quote, profitable, opposite, profitable_passed, others_passed, closed,
     }, private phase, side);
     same_account!(IndexEntry { key, node, sequence });
     same_account!(OrderNode {
-        sequence, client_id, lots, expires_at, owner_tag, price, position, next, previous,
-    }, private side, flags);
+        sequence, client_id, lots, expires_at, owner_tag, price, position, next, previous, place,
+    }, private side, flags, source);
     same_account!(TradeEvent {
         sequence, unix_seconds, slot, order, client_id, lots, price, maker, taker, taker_fee, maker_fee,
     }, private kind, side);
@@ -393,9 +399,10 @@ fn account_sizes_and_addresses() {
     assert_eq!(ledger::ledger_size(64, 48), header + rows * row + 64 * record + 48 * cell);
     let (header, entry, node) = (market::MARKET_HEADER_SIZE, size_of::<IndexEntry>(), size_of::<OrderNode>());
     let record = size_of::<event::TradeEvent>();
-    let size = format!("{header} + `side_capacity` · 2 · ({entry} + {node}) + `events_capacity` · {record}");
+    let fixed = header + annex::ANNEX_SIZE + annex::ANNEX_NODES as usize * node;
+    let size = format!("{fixed} + `side_capacity` · 2 · ({entry} + {node}) + `events_capacity` · {record}");
     assert_eq!(of("Market").1, size);
-    assert_eq!(market::market_size(8, 64), header + 8 * 2 * (entry + node) + 64 * record);
+    assert_eq!(market::market_size(8, 64), fixed + 8 * 2 * (entry + node) + 64 * record);
     assert_eq!((size_of::<Cell>(), cell::CELL_SIZE), (128, 128));
     let seeds = [("Exchange", pda::EXCHANGE_SEED), ("Vault", pda::VAULT_SEED), ("PoolStake", pda::STAKE_SEED)];
     for (account, seed) in seeds {

@@ -116,6 +116,16 @@ pub enum EngineError {
     MarketNotActive = 512,
     /// A match limit of zero.
     MatchLimitOutOfRange = 513,
+    /// The order is pegged, a ladder's or waiting: it can only be cancelled.
+    OrderNotAmendable = 514,
+    /// The order is a taker that waits: its owner cannot take it back.
+    OrderWaiting = 520,
+    /// In a market where takers wait: a fill-or-kill order, or one that would wait and stop at its owner's own orders.
+    OrderNotDelayable = 521,
+    /// As many takers wait in the market as can.
+    TakersTooMany = 522,
+    /// No taker waits, or the first one's time has not come.
+    TakerNotDue = 523,
 
     // 600: risk
     /// Equity would end below the initial margin requirement.

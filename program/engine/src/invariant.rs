@@ -2,18 +2,21 @@
 //! over live account bytes; none of them changes anything or allocates.
 
 use crate::{
+    book::OrderKind,
     error::EngineError,
     outflow,
-    risk::{funding, margin},
+    risk::{funding, listing::TAKER_DELAY_MAX, margin},
     slab::{
         free_list::{NIL, Slot},
         ring,
     },
     state::{
-        Cell, IndexEntry, LedgerView, MarketRow, MarketStatus, MarketView, OrderNode, PositionCell, TraderCell,
-        market::Deleverage,
+        Cell, Delayed, IndexEntry, LedgerView, MarketRow, MarketStatus, MarketView, OrderNode, PositionCell,
+        TraderCell, annex::DELAYED_MAX, market::Deleverage,
     },
-    units::{CellIndex, Lots, NodeIndex, PositionLots, QuoteAtoms, Sequence, Side, Ticks, UnixSeconds},
+    units::{
+        CellIndex, Lots, NodeIndex, PositionLots, QuoteAtoms, Sequence, Side, Slot as ChainSlot, Ticks, UnixSeconds,
+    },
 };
 use bytemuck::Zeroable;
 
@@ -75,6 +78,7 @@ pub fn check_all(ledger: &LedgerView<'_>, markets: &[MarketView<'_>], vault_toke
         book(ledger, market)?;
         reservations(ledger, market)?;
         deleveraging(ledger, market)?;
+        waiting(ledger, market)?;
     }
     events(ledger, markets)
 }
@@ -292,9 +296,11 @@ pub fn book(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
         require(bid < ask, "B1", "the book is not crossed", bid.get())?;
     }
     free_list(market.nodes, market.header.nodes)?;
-    let resting = count(market.entries(Side::Bid).iter()).saturating_add(count(market.entries(Side::Ask).iter()));
-    let in_use = i128::from(market.header.nodes.in_use());
-    require(resting == in_use, "B4", "every order node in use is on one side", in_use)
+    let sides = [Side::Bid, Side::Ask];
+    let resting = sum(sides.into_iter().map(|side| count(market.entries(side).iter())));
+    let in_book = |node: &&OrderNode| !node.sequence.is_zero() && node.is_in_book();
+    let nodes = count(market.nodes.iter().filter(in_book));
+    require(resting == nodes, "B4", "every order node in use is on one side", nodes)
 }
 
 fn sorted(market: &MarketView<'_>, side: Side) -> Check {
@@ -362,6 +368,51 @@ fn reservation(ledger: &LedgerView<'_>, market: &MarketView<'_>, cell: CellIndex
     let reserved_notional = [position.open_bid_notional, position.open_ask_notional];
     require(lots == reserved_lots, "P4", "open lots are those of the orders", cell.get())?;
     require(notional == reserved_notional, "P4", "open notional is that of the orders", cell.get())
+}
+
+/// D1: takers that wait are in the order in which they came, each with an order that names its place, and wait only where
+/// there is a delay; the rest of the ring is empty.
+pub fn waiting(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
+    let header = market.header;
+    let (first, len) = (crate::math::to_usize(header.delayed_first), crate::math::to_usize(header.delayed_len));
+    let bounded = header.taker_delay <= u32::from(TAKER_DELAY_MAX)
+        && first < DELAYED_MAX
+        && len <= if header.taker_delay == 0 { 0 } else { DELAYED_MAX };
+    require(bounded, "D1", "takers wait where there is a delay, as many as can", header.delayed_len)?;
+    let (mut found, mut since) = (0i128, ChainSlot::ZERO);
+    let places = (first..DELAYED_MAX).chain(0..first);
+    for (behind, place) in places.enumerate() {
+        let Some(entry) = market.annex.delayed.get(place) else { continue };
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        if behind >= len {
+            require(*entry == Delayed::zeroed(), "D1", "a place where nobody waits is empty", place)?;
+        } else if entry.node.is_nil() {
+            require(*entry == Delayed::LEFT && behind > 0, "D1", "a place that was left is not the first", place)?;
+        } else {
+            require(entry.slot >= since, "D1", "takers wait in the order in which they came", place)?;
+            waiter(ledger, market, entry, place)?;
+            (found, since) = (found.saturating_add(1), entry.slot);
+        }
+    }
+    let waiting = count(market.nodes.iter().filter(|node| !node.sequence.is_zero() && node.is_waiting()));
+    require(waiting == found, "D1", "every order that waits is in the ring", waiting)
+}
+
+fn waiter(ledger: &LedgerView<'_>, market: &MarketView<'_>, entry: &Delayed, place: u32) -> Check {
+    let takes = matches!(entry.kind(), Some(OrderKind::Limit | OrderKind::Market | OrderKind::ImmediateOrCancel));
+    let sound = takes && entry.match_limit > 0 && entry.is_padded();
+    require(sound, "D1", "what waits is an order that takes", place)?;
+    let Some(node) = market.node(entry.node) else {
+        return require(false, "D1", "a taker that waits names a live node", place);
+    };
+    require(node.is_waiting() && node.place == place, "D1", "an order that waits names its place", place)?;
+    require(node.sequence <= market.header.orders_placed, "B5", "order numbers were given out", place)?;
+    let row = ledger.row(market.header.index)?;
+    let sized = !node.lots.is_zero() && node.lots <= row.lots_max;
+    let priced = !node.price.is_zero() && node.price <= row.price_max;
+    require(sized && priced, "D1", "an order that waits has lots and a price", place)?;
+    let owner = ledger.trader(ledger.position(node.position)?.trader)?.owner;
+    require(owner.tag() == node.owner_tag, "D1", "an order's owner tag is its owner's", place)
 }
 
 fn add(

@@ -98,7 +98,7 @@ unit!(
     SignedPpm(i32)
 );
 unit!(
-    /// Chain slot. Never used to measure time.
+    /// Chain slot. Never used to measure time; takers wait a number of them.
     Slot(u64)
 );
 unit!(
@@ -176,7 +176,7 @@ index!(
 /// The time a call happens at, as the program read it from the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// Slot, for the audit trail only.
+    /// Slot, for the audit trail and for takers that wait.
     pub slot: Slot,
     /// Seconds since 1970.
     pub unix_seconds: UnixSeconds,

@@ -10,7 +10,7 @@ use quantdesk_engine::{
     book::{NewOrder, OrderKind},
     state::{
         Cell, Ledger, LedgerHeader, Market, MarketHeader, MarketRow, PositionCell, TraderCell, WithdrawalCell,
-        ledger::Policy, market::Deleverage,
+        annex::ANNEX_SIZE, ledger::Policy, market::Deleverage,
     },
 };
 use support::{
@@ -21,7 +21,7 @@ use support::{
 /// Where the arrays of the market's account lie: 6 entries a side, 12 nodes.
 const ENTRY: usize = 16;
 const NODE: usize = 64;
-const BIDS: usize = size_of::<MarketHeader>();
+const BIDS: usize = size_of::<MarketHeader>() + ANNEX_SIZE;
 const ASKS: usize = BIDS + 6 * ENTRY;
 const NODES: usize = ASKS + 6 * ENTRY;
 /// The mark of a bankrupt account in its cell.

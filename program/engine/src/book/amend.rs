@@ -17,7 +17,7 @@ impl Trading<'_> {
     /// Returns the handle of what rests afterwards. On `Err` the views are left in an undefined state and must be
     /// discarded.
     ///
-    /// Fails with `OrderNotFound`, `OrderLotsOutOfRange`, or, if it is placed anew, as [`Trading::place_order`].
+    /// Fails with `OrderNotFound`, `OrderNotAmendable` outside the book, `OrderLotsOutOfRange`, or, if it is placed anew, as [`Trading::place_order`].
     pub fn amend_order(
         &mut self,
         trader: CellIndex,
@@ -29,6 +29,9 @@ impl Trading<'_> {
             return Err(EngineError::OrderNotFound);
         }
         let node = self.market.node(handle.node).ok_or(EngineError::OrderNotFound)?;
+        if !node.is_in_book() {
+            return Err(EngineError::OrderNotAmendable);
+        }
         if lots.is_zero() {
             return Err(EngineError::OrderLotsOutOfRange);
         }

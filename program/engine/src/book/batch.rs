@@ -37,11 +37,11 @@ impl OrderHandle {
 
 impl Trading<'_> {
     /// Cancels those of the orders named that are live orders of `trader`, in the order given; returns how many. That
-    /// none is left is not an error.
+    /// none is left is not an error. Takers that wait stay.
     pub fn cancel_orders(&mut self, trader: CellIndex, handles: impl Iterator<Item = OrderHandle>) -> Result<u8> {
         let mut cancelled = 0u8;
         for handle in handles {
-            if self.is_order_of(trader, handle)? {
+            if self.is_order_of(trader, handle)? && !self.is_waiting(handle.node) {
                 self.take_off(handle.node, TradeEventKind::Cancelled)?;
                 cancelled = cancelled.saturating_add(1);
             }
@@ -50,7 +50,7 @@ impl Trading<'_> {
     }
 
     /// Cancels the live order of `trader` that has this client id. Fails with `OrderNotFound`, also for 0, which names
-    /// none.
+    /// none, and with `OrderWaiting` for a taker that waits.
     pub fn cancel_by_client_id(&mut self, trader: CellIndex, client_id: u64) -> Result<()> {
         if client_id == 0 {
             return Err(EngineError::OrderNotFound);
@@ -81,7 +81,7 @@ impl Trading<'_> {
     }
 
     /// Cancels orders of an account whose dead-man switch has run out, newest first and at most `limit`; those that may
-    /// only reduce stay. Returns how many went.
+    /// only reduce and takers that wait stay. Returns how many went.
     ///
     /// Fails with `HeartbeatAlive` while the switch is off or its time has not passed, or with `NothingToClose`.
     pub fn enforce_deadman(&mut self, target: CellIndex, limit: u8) -> Result<u8> {
@@ -95,7 +95,7 @@ impl Trading<'_> {
             let Some(node) = self.market.node(next) else {
                 break;
             };
-            let (handle, spared) = (next, node.is_reduce_only());
+            let (handle, spared) = (next, node.is_reduce_only() || node.is_waiting());
             next = node.next;
             if !spared {
                 self.take_off(handle, TradeEventKind::DeadmanCancelled)?;

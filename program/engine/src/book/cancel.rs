@@ -39,7 +39,8 @@ impl Sides {
 }
 
 impl Trading<'_> {
-    /// Cancels the order with this handle. Fails with `OrderNotFound` unless it is a live order of `trader`.
+    /// Cancels the order with this handle. Fails with `OrderNotFound` unless it is a live order of `trader`, and with
+    /// `OrderWaiting` for a taker that waits.
     #[inline(always)]
     pub fn cancel_order(&mut self, trader: CellIndex, handle: NodeIndex, sequence: Sequence) -> Result<()> {
         let node = self.market.node(handle).ok_or(EngineError::OrderNotFound)?;
@@ -50,7 +51,7 @@ impl Trading<'_> {
     }
 
     /// Cancels up to `limit` orders of `trader` in this market, newest first; returns how many. Having none is not an
-    /// error.
+    /// error. Takers that wait stay.
     pub fn cancel_all(&mut self, trader: CellIndex, sides: Sides, limit: u8) -> Result<u8> {
         let view = self.ledger.view();
         let market = self.market.header.index;
@@ -64,9 +65,9 @@ impl Trading<'_> {
             let Some(node) = self.market.node(next) else {
                 break;
             };
-            let (current, side) = (next, node.side());
+            let (current, side, waits) = (next, node.side(), node.is_waiting());
             next = node.next;
-            if sides.contains(side) {
+            if sides.contains(side) && !waits {
                 self.drop_order(current, TradeEventKind::Cancelled, CellIndex::NIL)?;
                 cancelled = cancelled.wrapping_add(1);
             }
@@ -88,7 +89,7 @@ impl Trading<'_> {
     fn drop_from(&mut self, side: Side, handle: NodeIndex, mut event: TradeEvent) -> Result<()> {
         let tick_value = self.row()?.tick_value;
         let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
-        let (price, lots, sequence) = (node.price, node.lots, node.sequence);
+        let (price, lots, sequence, in_book) = (node.price, node.lots, node.sequence, node.is_in_book());
         event.order = sequence;
         event.client_id = node.client_id;
         event.lots = lots;
@@ -96,7 +97,12 @@ impl Trading<'_> {
         let position = self.ledger.position_mut(node.position)?;
         event.maker = position.trader;
         position::release(position, side, lots, price.bounded_notional(lots, tick_value))?;
-        self.market.remove(side, IndexEntry::key_of(side, price), sequence)?;
+        if in_book {
+            self.market.remove(side, IndexEntry::key_of(side, price), sequence)?;
+        } else {
+            self.check_leaving(handle, event.kind())?;
+            self.leave_annex(handle)?;
+        }
         self.unlink(handle)?;
         self.market.record(self.now, event)
     }

@@ -1,6 +1,9 @@
 //! The match loop: one parent that owns control flow, small steps that each do one thing.
 
-use super::{NewOrder, OrderKind, SelfTrade, Trading};
+use super::{
+    NewOrder, OrderKind, SelfTrade, Trading,
+    offer::{Offer, is_unfit},
+};
 use crate::{
     error::{EngineError, Result},
     money::Balance,
@@ -8,7 +11,7 @@ use crate::{
         fee, funding, margin,
         position::{self, Execution, Fill},
     },
-    state::{IndexEntry, Key, MarketRow, PositionCell, TradeEvent, TradeEventKind, TraderCell},
+    state::{Key, MarketRow, PositionCell, Source, TradeEvent, TradeEventKind, TraderCell},
     units::{CellIndex, FundingIndex, Lots, NodeIndex, Ppm, QuoteAtoms, QuoteDelta, Side, SignedPpm, TickValue, Ticks},
 };
 
@@ -52,7 +55,16 @@ pub(super) struct Taker {
     /// Price of the last fill.
     last_price: Ticks,
     /// Ended early: the remainder must not rest.
-    pub(super) stopped: bool,
+    pub(super) stopped: Option<Stop>,
+}
+
+/// Why a taker ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It met as many orders as it may, and there are more.
+    MatchLimit,
+    /// It met one of its owner's.
+    SelfTrade,
 }
 
 /// What the best order means for a taker.
@@ -63,6 +75,8 @@ enum Step {
     SelfTrade,
     /// It is reduce-only and its owner has nothing left to reduce: drop it.
     NothingToReduce,
+    /// It is pegged or on a ladder and not for sale at present: pass it.
+    Unfit,
     /// Fill this many lots.
     Fill(Lots),
 }
@@ -105,7 +119,7 @@ impl Taker {
             transit: Balance::ZERO,
             interest: 0,
             last_price: Ticks::ZERO,
-            stopped: false,
+            stopped: None,
         }
     }
 
@@ -154,15 +168,15 @@ impl Trading<'_> {
     #[inline(always)]
     pub(super) fn match_taker(&mut self, taker: &mut Taker) -> Result<()> {
         let maker_side = taker.side.opposite();
-        while !taker.remaining.is_zero() && !taker.stopped {
-            let Some(best) = self.market.best(maker_side) else {
+        while !taker.remaining.is_zero() && taker.stopped.is_none() {
+            let Some(best) = self.best_offer(maker_side)? else {
                 break;
             };
-            if !taker.crosses(best.price(maker_side)) {
+            if !taker.crosses(best.price) {
                 break;
             }
             if taker.steps_left == 0 {
-                taker.stopped = true;
+                taker.stopped = Some(Stop::MatchLimit);
                 break;
             }
             taker.steps_left = taker.steps_left.wrapping_sub(1);
@@ -171,9 +185,10 @@ impl Trading<'_> {
                 Step::NothingToReduce => {
                     self.drop_met(best.node, TradeEventKind::ReduceOnlyDropped, taker.trader)?;
                 }
+                Step::Unfit => self.pass(best.node, taker.trader)?,
                 Step::SelfTrade => {
                     let after = self.prevent_self_trade(&taker.meeting(best.node))?;
-                    (taker.remaining, taker.stopped) = (after.remaining, after.stopped);
+                    (taker.remaining, taker.stopped) = (after.remaining, after.stopped.then_some(Stop::SelfTrade));
                 }
                 Step::Fill(lots) => self.fill(taker, best, lots)?,
             }
@@ -183,10 +198,13 @@ impl Trading<'_> {
 
     /// Decides what the best order means, without changing anything. Fails with `PostOnlyWouldCross`.
     #[inline(always)]
-    fn classify(&self, taker: &Taker, best: IndexEntry) -> Result<Step> {
+    fn classify(&self, taker: &Taker, best: Offer) -> Result<Step> {
         let node = self.market.node(best.node).ok_or(EngineError::Corrupt)?;
         if node.is_expired(self.now.unix_seconds) {
             return Ok(Step::Expired);
+        }
+        if !node.is_in_book() && is_unfit(node, best.price, self.row()?) {
+            return Ok(Step::Unfit);
         }
         if taker.kind == OrderKind::PostOnly {
             return Err(EngineError::PostOnlyWouldCross);
@@ -197,7 +215,7 @@ impl Trading<'_> {
                 return Ok(Step::SelfTrade);
             }
         }
-        let mut lots = taker.remaining.min(node.lots);
+        let mut lots = taker.remaining.min(node.lots).min(best.room);
         if node.is_reduce_only() {
             lots = lots.min(self.ledger.position(node.position)?.base.closable_by(node.side()));
             if lots.is_zero() {
@@ -257,14 +275,29 @@ impl Trading<'_> {
         self.drop_order(handle, kind, taker)
     }
 
+    /// A taker met what is not for sale at present.
+    ///
+    /// WHY: out of line, since most markets have nothing but the book.
+    #[cold]
+    #[inline(never)]
+    fn pass(&mut self, handle: NodeIndex, taker: CellIndex) -> Result<()> {
+        match self.market.node(handle).ok_or(EngineError::Corrupt)?.source() {
+            Source::Pegged => self.pass_pegged(handle, taker),
+            Source::Ladder => self.pass_rung(handle),
+            Source::Book | Source::Delayed => Err(EngineError::Corrupt),
+        }
+    }
+
     /// One fill: settles the maker, adds to the taker's execution, shrinks or removes the order, writes the record.
     #[inline(always)]
-    fn fill(&mut self, taker: &mut Taker, best: IndexEntry, lots: Lots) -> Result<()> {
+    fn fill(&mut self, taker: &mut Taker, best: Offer, lots: Lots) -> Result<()> {
         let node = self.market.node_mut(best.node)?;
         // `lots` is the smaller of what the order has and what the taker wants.
-        let (price, left) = (node.price, node.lots.less_part(lots));
+        let (price, left, in_book) = (best.price, node.lots.less_part(lots), node.is_in_book());
         node.lots = left;
         let quote = price.bounded_notional(lots, taker.tick_value);
+        // WHY: outside the book margin is reserved at the order's limit, not at what it trades at.
+        let reserved = if in_book { quote } else { node.price.bounded_notional(lots, taker.tick_value) };
         let fill = Fill { price, tick_value: taker.tick_value, lots, quote };
         let fees = fee::of_fill(fill.quote, taker.taker_fee, taker.maker_fee)?;
         let mut event = TradeEvent::new(TradeEventKind::Filled, taker.side.opposite());
@@ -275,17 +308,51 @@ impl Trading<'_> {
         event.taker = taker.trader;
         event.taker_fee = fees.taker.as_delta()?;
         event.maker_fee = fees.maker;
-        let Some(maker) = self.settle_maker(taker, best.node, &fill, fees.maker)? else {
+        let Some(maker) = self.settle_maker(taker, best.node, &fill, reserved, fees.maker)? else {
             return self.refuse(taker.trader, best.node, lots);
         };
         event.maker = maker;
         // A reduce-only order whose owner has nothing left is dropped when it is met again.
-        if left.is_zero() {
+        if !in_book {
+            self.take_from_annex(best.node, lots)?;
+        } else if left.is_zero() {
             self.market.remove_best(taker.side.opposite())?;
             self.unlink(best.node)?;
         }
         self.market.record(self.now, event)?;
         taker.add(&fill, fees.taker)
+    }
+
+    /// What a fill means for an order outside the book, which has its lots less already.
+    ///
+    /// WHY: out of line, since most markets have nothing but the book.
+    #[cold]
+    #[inline(never)]
+    fn take_from_annex(&mut self, handle: NodeIndex, lots: Lots) -> Result<()> {
+        let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
+        let left = node.lots;
+        if node.source() == Source::Ladder {
+            self.consume_rung(handle, lots)?;
+        }
+        if left.is_zero() {
+            self.leave_annex(handle)?;
+            self.unlink(handle)?;
+        }
+        Ok(())
+    }
+
+    /// Takes an order out of the annex; its reservation is gone already.
+    ///
+    /// WHY: out of line, since most markets have nothing but the book.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn leave_annex(&mut self, handle: NodeIndex) -> Result<()> {
+        match self.market.node(handle).ok_or(EngineError::Corrupt)?.source() {
+            Source::Pegged => self.unpeg(handle),
+            Source::Ladder => self.end_rungs(handle),
+            Source::Delayed => self.unqueue(handle),
+            Source::Book => Err(EngineError::Corrupt),
+        }
     }
 
     /// Settles a position's funding, before its size changes.
@@ -329,6 +396,7 @@ impl Trading<'_> {
         taker: &mut Taker,
         node: NodeIndex,
         fill: &Fill,
+        reserved: QuoteAtoms,
         fee: QuoteDelta,
     ) -> Result<Option<CellIndex>> {
         let side = taker.side.opposite();
@@ -344,7 +412,7 @@ impl Trading<'_> {
         } else {
             position::with_trader(self.ledger.cells, position)?
         };
-        position::release(cell, side, fill.lots, fill.quote)?;
+        position::release(cell, side, fill.lots, reserved)?;
         let execution = fill.execution(side, fill.lots.min(cell.base.closable_by(side)));
         let interest = position::settle(cell, trader, &execution, &mut taker.transit)?;
         position::charge(cell, trader, &mut self.ledger.header.fees, fee)?;

@@ -24,11 +24,15 @@
 mod amend;
 mod batch;
 mod cancel;
+mod delay;
 mod deleverage;
 mod index;
+mod ladder;
 mod liquidate;
 mod matching;
+mod offer;
 mod order;
+mod pegged;
 mod place;
 mod replace;
 mod stale;

@@ -68,6 +68,8 @@ pub struct Placed {
     pub fee: QuoteAtoms,
     /// Handle of the resting remainder, if any.
     pub resting: Option<(NodeIndex, Sequence)>,
+    /// Handle of the order if it waits: nothing else has become of it yet.
+    pub waiting: Option<(NodeIndex, Sequence)>,
 }
 
 impl OrderKind {

@@ -25,11 +25,17 @@ impl Trading<'_> {
     /// Fails with `MarketNotActive`, `PriceNotValidForAction`, `OrderPriceOutOfRange`, `OrderOutsideBand`,
     /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `ClientIdInUse`, `ReduceOnlyNothingToReduce`,
     /// `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
-    /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`.
+    /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`;
+    /// where takers wait, also with `OrderNotDelayable` or `TakersTooMany`.
     #[inline(always)]
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+        if self.market.header.taker_delay > 0
+            && let Some(waiting) = self.delay(trader, order)?
+        {
+            return Ok(waiting);
+        }
         let (kind, price) = match order.kind {
-            OrderKind::PostOnlySlide => (OrderKind::PostOnly, self.slid_price(order.side, order.price)),
+            OrderKind::PostOnlySlide => (OrderKind::PostOnly, self.slid_price(order.side, order.price)?),
             kind => (kind, order.price),
         };
         // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
@@ -43,15 +49,14 @@ impl Trading<'_> {
     /// zero if there is no such price.
     #[cold]
     #[inline(never)]
-    fn slid_price(&self, side: Side, price: Ticks) -> Ticks {
-        let Some(best) = self.market.best(side.opposite()) else {
-            return price;
+    fn slid_price(&self, side: Side, price: Ticks) -> Result<Ticks> {
+        let Some(best) = self.best_fit(side.opposite())? else {
+            return Ok(price);
         };
-        let best = best.price(side.opposite()).get();
-        match side {
-            Side::Bid => price.min(Ticks::new(best.saturating_sub(1))),
-            Side::Ask => price.max(Ticks::new(best.saturating_add(1))),
-        }
+        Ok(match side {
+            Side::Bid => price.min(Ticks::new(best.price.get().saturating_sub(1))),
+            Side::Ask => price.max(Ticks::new(best.price.get().saturating_add(1))),
+        })
     }
 
     #[inline(always)]
@@ -74,7 +79,7 @@ impl Trading<'_> {
         let resting = self.rest_remainder(&taker, order)?;
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
-        Ok(Placed { filled: taker.filled(), quote: taker.quote(), fee: taker.fee, resting })
+        Ok(Placed { filled: taker.filled(), quote: taker.quote(), fee: taker.fee, resting, waiting: None })
     }
 
     #[inline(always)]
@@ -97,7 +102,7 @@ impl Trading<'_> {
 
     /// WHY: out of line, since most orders do not ask.
     #[inline(never)]
-    fn standing(&self, trader: CellIndex) -> Result<Standing> {
+    pub(super) fn standing(&self, trader: CellIndex) -> Result<Standing> {
         let view = self.ledger.view();
         let equity = margin::maintenance(&view, view.trader(trader)?, self.now.unix_seconds)?.equity;
         Ok(Standing { excess: self.initial_margin(trader)?.excess()?, equity })
@@ -127,7 +132,7 @@ impl Trading<'_> {
 
     /// A client id may name one live order only, so that a repeated submission cannot become a second order.
     #[inline(always)]
-    fn check_client_id(&self, position: CellIndex, client_id: u64) -> Result<()> {
+    pub(super) fn check_client_id(&self, position: CellIndex, client_id: u64) -> Result<()> {
         if client_id == 0 {
             return Ok(());
         }
@@ -184,7 +189,7 @@ impl Trading<'_> {
         if taker.remaining.is_zero() {
             return Ok(None);
         }
-        if order.kind.rests() && !taker.stopped {
+        if order.kind.rests() && taker.stopped.is_none() {
             return self.rest(taker, order).map(Some);
         }
         let mut event = TradeEvent::new(TradeEventKind::RemainderDropped, order.side);
@@ -201,6 +206,15 @@ impl Trading<'_> {
     pub(super) fn rest(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
         let key = IndexEntry::key_of(order.side, order.price);
         self.make_room(order.side, key)?;
+        let (handle, sequence) = self.enlist(taker, order)?;
+        self.market.insert(order.side, IndexEntry { key, node: handle, sequence })?;
+        self.record_order(TradeEventKind::Placed, taker, order, sequence)?;
+        Ok((handle, sequence))
+    }
+
+    /// Reserves margin for what is left of an order, gives it a number, and puts it on its position's list.
+    #[inline(always)]
+    pub(super) fn enlist(&mut self, taker: &Taker, order: &NewOrder) -> Result<(NodeIndex, Sequence)> {
         let notional = order.price.bounded_notional(taker.remaining, taker.tick_value);
         let position = self.ledger.position_mut(taker.position)?;
         if position.orders >= ORDERS_PER_POSITION_MAX {
@@ -226,22 +240,31 @@ impl Trading<'_> {
         if !newest.is_nil() {
             self.market.node_mut(newest)?.previous = handle;
         }
-        self.market.insert(order.side, IndexEntry { key, node: handle, sequence })?;
+        Ok((handle, sequence))
+    }
 
-        let mut event = TradeEvent::new(TradeEventKind::Placed, order.side);
+    /// Says in the trail that an order has a place now.
+    #[inline(always)]
+    pub(super) fn record_order(
+        &mut self,
+        kind: TradeEventKind,
+        taker: &Taker,
+        order: &NewOrder,
+        sequence: Sequence,
+    ) -> Result<()> {
+        let mut event = TradeEvent::new(kind, order.side);
         event.order = sequence;
         event.client_id = order.client_id;
         event.lots = taker.remaining;
         event.price = order.price;
         event.maker = taker.trader;
-        self.market.record(self.now, event)?;
-        Ok((handle, sequence))
+        self.market.record(self.now, event)
     }
 
     /// Frees a place on a full side by evicting its worst order, if the newcomer is strictly better. Fails with
     /// `BookFull`.
     #[inline(always)]
-    fn make_room(&mut self, side: Side, key: u32) -> Result<()> {
+    pub(super) fn make_room(&mut self, side: Side, key: u32) -> Result<()> {
         if self.market.side_len(side) < crate::math::to_usize(self.market.header.side_capacity()) {
             return Ok(());
         }

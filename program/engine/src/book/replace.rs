@@ -10,7 +10,7 @@ use crate::{
     account,
     error::{EngineError, Result},
     risk::position,
-    state::{IndexEntry, TradeEvent, TradeEventKind},
+    state::{IndexEntry, OrderNode, Source, TradeEvent, TradeEventKind},
     units::{CellIndex, Lots, NodeIndex, Sequence, Side, Ticks, UnixSeconds},
 };
 use bytemuck::{Pod, Zeroable};
@@ -110,6 +110,12 @@ struct Old {
     sequence: Sequence,
 }
 
+/// Whether a replacement that concerns these sides concerns this order: ladders and takers that wait are no quotes.
+#[inline(always)]
+fn is_concerned(node: &OrderNode, sides: Sides) -> bool {
+    sides.contains(node.side()) && matches!(node.source(), Source::Book | Source::Pegged)
+}
+
 impl Trading<'_> {
     /// Replaces a maker's quotes. Returns false, with nothing done, if the number is not larger than the last one's.
     ///
@@ -160,16 +166,16 @@ impl Trading<'_> {
     fn cancel_quotes(&mut self, position: CellIndex, sides: Option<Sides>) -> Result<()> {
         let mut next = self.ledger.position(position)?.first_order;
         while let Some(node) = self.market.node(next) {
-            let (handle, side) = (next, node.side());
+            let (handle, concerned) = (next, sides.is_some_and(|sides| is_concerned(node, sides)));
             next = node.next;
-            if sides.is_some_and(|sides| sides.contains(side)) {
+            if concerned {
                 self.drop_quote(handle)?;
             }
         }
         Ok(())
     }
 
-    /// Finds the orders that may be moved; reduce-only ones, and those beyond the number of quotes there can be, go at once.
+    /// Finds the orders that may be moved; reduce-only and pegged ones, and those beyond the number of quotes there can be, go at once.
     #[inline(always)]
     fn collect(
         &mut self,
@@ -183,13 +189,14 @@ impl Trading<'_> {
         };
         let mut next = self.ledger.position(position)?.first_order;
         while let Some(node) = self.market.node(next) {
-            let (handle, side, reduce_only) = (next, node.side(), node.is_reduce_only());
+            let (handle, side, concerned) = (next, node.side(), is_concerned(node, sides));
+            let unmovable = node.is_reduce_only() || !node.is_in_book();
             next = node.next;
             let movable = match side {
                 Side::Bid => &mut *bids,
                 Side::Ask => &mut *asks,
             };
-            if sides.contains(side) && (reduce_only || !movable.keep(handle)) {
+            if concerned && (unmovable || !movable.keep(handle)) {
                 self.drop_quote(handle)?;
             }
         }
@@ -218,6 +225,7 @@ impl Trading<'_> {
         } else {
             check_terms(self.row()?, order)?;
         }
+        self.check_annex(order.side, order.price)?;
         let Some(handle) = movable.take() else {
             return self.put_new(trader, position, order);
         };

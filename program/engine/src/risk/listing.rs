@@ -56,6 +56,8 @@ pub const WIDTH_MAX: Ppm = Ppm::new(100_000);
 pub const FRESH_SECONDS_MAX: u32 = 300;
 /// Longest age at which a price is not dead.
 pub const DEAD_SECONDS_MAX: u32 = 86_400;
+/// Most slots that a taker waits: some ten seconds.
+pub const TAKER_DELAY_MAX: u8 = 25;
 
 /// One margin tier as asked for; the deduction follows from the tiers before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -150,7 +152,9 @@ pub struct ListingParameters {
     pub sources_len: u8,
     /// Tiers given.
     pub tiers_len: u8,
-    pad: [u8; 5],
+    /// Slots that a taker waits; zero for none.
+    pub taker_delay: u8,
+    pad: [u8; 4],
     /// Margin tiers; unused ones are zero.
     pub tiers: [TierParameters; TIERS_MAX],
     /// Oracle sources; unused ones are zero.
@@ -183,7 +187,7 @@ impl ListingParameters {
     /// Whether padding is zero, and with it the tiers and sources not given.
     pub fn is_padded(&self) -> bool {
         let (tiers, sources) = (usize::from(self.tiers_len), usize::from(self.sources_len));
-        self.pad == [0; 5]
+        self.pad == [0; 4]
             && self.tiers.iter().all(TierParameters::is_padded)
             && self.tiers.iter().skip(tiers).all(|tier| *tier == TierParameters::zeroed())
             && self.sources.iter().all(OracleSource::is_padded)
@@ -242,7 +246,8 @@ impl ListingParameters {
             && !self.open_interest_max.is_zero()
             && !self.price_max.is_zero()
             && self.band >= BAND_MIN
-            && self.band <= BAND_MAX;
+            && self.band <= BAND_MAX
+            && self.taker_delay <= TAKER_DELAY_MAX;
         // tick_size × lot_size / 10^24 quote units are one tick of one lot; in atoms that must be tick_value exactly, or
         // the oracle's price and the book's would not be the same price.
         let scale = 24u32.checked_sub(u32::from(mint_decimals)).ok_or(error)?;

@@ -26,7 +26,7 @@ pub enum TradeEventKind {
     SelfTradePrevented = 6,
     /// A reduce-only order was met with nothing left to reduce; `lots` were dropped.
     ReduceOnlyDropped = 7,
-    /// The unfilled remainder of a taking order was dropped.
+    /// The unfilled remainder of a taking order was dropped; `order` and `maker` are its own if it had waited.
     RemainderDropped = 8,
     /// An order was cancelled because its owner's account is below initial margin, or its market over.
     RiskCancelled = 9,
@@ -46,8 +46,13 @@ pub enum TradeEventKind {
     Amended = 15,
     /// An order was cancelled because its owner's dead-man switch had run out.
     DeadmanCancelled = 16,
-    /// A quote was moved: order number `client_id` became order `order`, `lots` at `price`, owned by `maker`.
+    /// A quote was moved, or what a waiting taker left unfilled rests now: order number `client_id` became order `order`,
+    /// `lots` at `price`, owned by `maker`.
     Replaced = 17,
+    /// A taking order waits: `lots` with the limit `price`, owned by `maker`.
+    TakerQueued = 22,
+    /// A waiting taker might not run when its time had come; `lots` are what remained.
+    TakerDropped = 23,
 }
 
 /// What a [`CashEvent`] records.
@@ -205,6 +210,8 @@ impl TradeEvent {
             15 => TradeEventKind::Amended,
             16 => TradeEventKind::DeadmanCancelled,
             17 => TradeEventKind::Replaced,
+            22 => TradeEventKind::TakerQueued,
+            23 => TradeEventKind::TakerDropped,
             _ => return None,
         })
     }

@@ -1,13 +1,14 @@
 //! A market account: the order book and its event ring.
 //!
 //! ```text
-//! ┌──────────────┬───────────────────┬───────────────────┬──────────────────────┬─────────────────────┐
-//! │ MarketHeader │ bids, sorted      │ asks, sorted      │ order nodes          │ ring of TradeEvent  │
-//! │ 256 B        │ capacity × 16 B   │ capacity × 16 B   │ 2 × capacity × 64 B  │ events × 80 B       │
-//! └──────────────┴───────────────────┴───────────────────┴──────────────────────┴─────────────────────┘
+//! ┌──────────────┬──────────┬─────────────────┬─────────────────┬────────────────────────────┬────────────────────┐
+//! │ MarketHeader │ Annex    │ bids, sorted    │ asks, sorted    │ order nodes                │ ring of TradeEvent │
+//! │ 256 B        │ 11,648 B │ capacity × 16 B │ capacity × 16 B │ (2 × capacity + 416) × 64 B │ events × 80 B      │
+//! └──────────────┴──────────┴─────────────────┴─────────────────┴────────────────────────────┴────────────────────┘
 //! ```
 
 use super::{
+    annex::{ANNEX_NODES, ANNEX_SIZE, Annex, PEGGED_MAX},
     event::TradeEvent,
     header::{AccountHeader, Key},
     ledger::ACCOUNT_SIZE_MAX,
@@ -54,7 +55,17 @@ pub struct MarketHeader {
     pub nodes: FreeList,
     /// The deleveraging under way, if any.
     pub deleverage: Deleverage,
-    reserved: [u8; 64],
+    pub(crate) pegged_bids_len: u32,
+    pub(crate) pegged_asks_len: u32,
+    /// Ladders in use, one bit each.
+    pub ladders: u32,
+    /// Slots that a taker waits; zero for none.
+    pub taker_delay: u32,
+    /// Where the ring of waiting takers starts.
+    pub delayed_first: u32,
+    /// Takers that wait.
+    pub delayed_len: u32,
+    reserved: [u8; 40],
 }
 
 /// A bankrupt position on its way to its counterparties; see `risk::deleverage`.
@@ -107,6 +118,7 @@ const _: () = assert!(size_of::<MarketHeader>() == MARKET_HEADER_SIZE && align_o
 pub struct Market<'a> {
     /// Header.
     pub header: &'a mut MarketHeader,
+    pub(crate) annex: &'a mut Annex,
     pub(crate) bids: &'a mut [IndexEntry],
     pub(crate) asks: &'a mut [IndexEntry],
     pub(crate) nodes: &'a mut [OrderNode],
@@ -119,6 +131,8 @@ pub struct Market<'a> {
 pub struct MarketView<'a> {
     /// Header.
     pub header: &'a MarketHeader,
+    /// Ladders, waiting takers and pegged orders.
+    pub annex: &'a Annex,
     /// Whole index of bids, used and unused.
     bids: &'a [IndexEntry],
     asks: &'a [IndexEntry],
@@ -133,8 +147,17 @@ pub const fn market_size(side_capacity: u32, events_capacity: u32) -> usize {
     let side = math::to_usize(side_capacity);
     // Bounded counts times small sizes: far below 2^64.
     MARKET_HEADER_SIZE
+        .wrapping_add(ANNEX_SIZE)
+        .wrapping_add(math::to_usize(ANNEX_NODES).wrapping_mul(size_of::<OrderNode>()))
         .wrapping_add(side.wrapping_mul(2).wrapping_mul(size_of::<IndexEntry>().wrapping_add(size_of::<OrderNode>())))
         .wrapping_add(math::to_usize(events_capacity).wrapping_mul(size_of::<TradeEvent>()))
+}
+
+/// Order nodes of a market: one for every place in the book and in the annex.
+#[inline(always)]
+const fn nodes_of(side_capacity: u32) -> u32 {
+    // A bounded capacity, or `market_size` fits no account.
+    side_capacity.wrapping_mul(2).wrapping_add(ANNEX_NODES)
 }
 
 impl<'a> Market<'a> {
@@ -165,8 +188,7 @@ impl<'a> Market<'a> {
             index,
             side_capacity,
             events_capacity,
-            // Twice a bounded capacity.
-            nodes: FreeList::new(side_capacity.wrapping_mul(2)),
+            nodes: FreeList::new(nodes_of(side_capacity)),
             ..MarketHeader::zeroed()
         };
         Self::load(bytes)
@@ -182,16 +204,24 @@ impl<'a> Market<'a> {
             return Err(EngineError::AccountSize);
         }
         let side = math::to_usize(header.side_capacity);
+        let (annex, rest) = slab::take_one_mut(rest)?;
         let (bids, rest) = slab::take_mut(rest, side)?;
         let (asks, rest) = slab::take_mut(rest, side)?;
-        let (nodes, rest) = slab::take_mut(rest, side.wrapping_mul(2))?;
+        let (nodes, rest) = slab::take_mut(rest, math::to_usize(nodes_of(header.side_capacity)))?;
         let (events, _) = slab::take_mut(rest, math::to_usize(header.events_capacity))?;
-        Ok(Self { header, bids, asks, nodes, events })
+        Ok(Self { header, annex, bids, asks, nodes, events })
     }
 
     /// The same, read-only.
     pub fn view(&self) -> MarketView<'_> {
-        MarketView { header: self.header, bids: self.bids, asks: self.asks, nodes: self.nodes, events: self.events }
+        MarketView {
+            header: self.header,
+            annex: self.annex,
+            bids: self.bids,
+            asks: self.asks,
+            nodes: self.nodes,
+            events: self.events,
+        }
     }
 
     /// Number of orders on a side.
@@ -229,6 +259,25 @@ impl MarketHeader {
         self.side_capacity
     }
 
+    /// Number of orders of a side that are pegged to the index.
+    #[inline(always)]
+    pub const fn pegged_len(&self, side: Side) -> usize {
+        math::to_usize(match side {
+            Side::Bid => self.pegged_bids_len,
+            Side::Ask => self.pegged_asks_len,
+        })
+    }
+
+    /// Whether nothing but the book offers anything on a side.
+    #[inline(always)]
+    pub const fn is_plain(&self, side: Side) -> bool {
+        let pegged = match side {
+            Side::Bid => self.pegged_bids_len,
+            Side::Ask => self.pegged_asks_len,
+        };
+        pegged | self.ladders == 0
+    }
+
     /// Number of orders on a side.
     #[inline(always)]
     pub const fn side_len(&self, side: Side) -> usize {
@@ -248,11 +297,12 @@ impl<'a> MarketView<'a> {
             return Err(EngineError::AccountSize);
         }
         let side = math::to_usize(header.side_capacity);
+        let (annex, rest) = slab::take_one(rest)?;
         let (bids, rest) = slab::take(rest, side)?;
         let (asks, rest) = slab::take(rest, side)?;
-        let (nodes, rest) = slab::take(rest, side.wrapping_mul(2))?;
+        let (nodes, rest) = slab::take(rest, math::to_usize(nodes_of(header.side_capacity)))?;
         let (events, _) = slab::take(rest, math::to_usize(header.events_capacity))?;
-        Ok(Self { header, bids, asks, nodes, events })
+        Ok(Self { header, annex, bids, asks, nodes, events })
     }
 
     /// Entries of a side, worst first.
@@ -262,6 +312,11 @@ impl<'a> MarketView<'a> {
             Side::Ask => self.asks,
         };
         entries.get(..self.header.side_len(side)).unwrap_or(&[])
+    }
+
+    /// Entries of a side's orders pegged to the index, worst first.
+    pub fn pegged(&self, side: Side) -> &'a [IndexEntry] {
+        self.annex.pegged(side).get(..self.header.pegged_len(side).min(PEGGED_MAX)).unwrap_or(&[])
     }
 
     /// The order node at `index`, if an order rests there.

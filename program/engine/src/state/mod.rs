@@ -1,5 +1,6 @@
 //! Account layouts: `repr(C)`, plain data, alignment at most 8, no padding, exact lengths.
 
+pub mod annex;
 pub mod cell;
 pub mod event;
 pub mod exchange;
@@ -10,12 +11,13 @@ pub mod order;
 pub mod row;
 pub mod stake;
 
+pub use annex::{Annex, Delayed, Ladder, LadderLevel, LadderSide};
 pub use cell::{Cell, PositionCell, TraderCell, WithdrawalCell};
 pub use event::{CashEvent, CashEventKind, TradeEvent, TradeEventKind};
 pub use exchange::{Exchange, OracleSource, SourceKind};
 pub use header::{AccountHeader, Key};
 pub use ledger::{Ledger, LedgerHeader, LedgerView};
 pub use market::{Market, MarketHeader, MarketView};
-pub use order::{IndexEntry, OrderNode};
+pub use order::{IndexEntry, OrderNode, Source};
 pub use row::{MarginTier, MarketRow, MarketStatus, PriceCondition};
 pub use stake::PoolStake;

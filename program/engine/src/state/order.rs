@@ -42,7 +42,24 @@ pub struct OrderNode {
     pub previous: NodeIndex,
     side: u8,
     flags: u8,
-    pad: [u8; 6],
+    source: u8,
+    pad: u8,
+    /// Where it stands in the annex; zero for an order in the book.
+    pub place: u32,
+}
+
+/// Where an order trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Source {
+    /// In the book, at its price.
+    Book = 0,
+    /// At a distance from the index, but not beyond its price; `place` is the key of its entry.
+    Pegged = 1,
+    /// As one side of a ladder, but not beyond its price; `place` is the ladder's number.
+    Ladder = 2,
+    /// Not yet: a taker that waits; `place` is where in the ring.
+    Delayed = 3,
 }
 
 const FLAG_REDUCE_ONLY: u8 = 1;
@@ -101,6 +118,40 @@ impl OrderNode {
     #[inline(always)]
     pub const fn set_reduce_only(&mut self, reduce_only: bool) {
         self.flags = if reduce_only { FLAG_REDUCE_ONLY } else { 0 };
+    }
+
+    /// Where it trades.
+    #[inline(always)]
+    pub const fn source(&self) -> Source {
+        match self.source {
+            0 => Source::Book,
+            1 => Source::Pegged,
+            2 => Source::Ladder,
+            _ => Source::Delayed,
+        }
+    }
+
+    /// Whether it is in the book.
+    #[inline(always)]
+    pub const fn is_in_book(&self) -> bool {
+        self.source == 0
+    }
+
+    /// Whether it is a taker that waits.
+    #[inline(always)]
+    pub const fn is_waiting(&self) -> bool {
+        self.source == 3
+    }
+
+    /// Says where it trades, and its place in the annex.
+    pub const fn set_source(&mut self, source: Source, place: u32) {
+        self.source = match source {
+            Source::Book => 0,
+            Source::Pegged => 1,
+            Source::Ladder => 2,
+            Source::Delayed => 3,
+        };
+        self.place = place;
     }
 
     /// Whether it may no longer be filled at this time.

@@ -14,6 +14,7 @@ use quantdesk_engine::{
     state::{
         IndexEntry, Key, Ledger, LedgerView, Market, MarketStatus, MarketView, PositionCell, PriceCondition,
         TraderCell,
+        annex::ANNEX_SIZE,
         ledger::{LedgerIdentity, Policy, ledger_size},
         market::{MARKET_HEADER_SIZE, market_size},
     },
@@ -97,7 +98,9 @@ impl World {
             let index = listing::list(&mut ledger, world.now, key(1_000 + number), parameters).unwrap();
             let (side, events) = (parameters.side_capacity, parameters.events_capacity);
             let mut market = words(market_size(side, events));
-            Market::create(bytemuck::cast_slice_mut(&mut market), key(900), index, side, events).unwrap();
+            let bytes = bytemuck::cast_slice_mut(&mut market);
+            let created = Market::create(bytes, key(900), index, side, events).unwrap();
+            created.header.taker_delay = parameters.taker_delay.into();
             world.markets.push(market);
         }
         world
@@ -118,7 +121,7 @@ impl World {
     /// The bytes of both sides' indexes, used and unused.
     pub fn entries(&self, market: usize) -> &[u8] {
         let len = size_of::<IndexEntry>() * 2 * self.market(market).header.side_capacity() as usize;
-        &bytemuck::cast_slice(&self.markets[market])[MARKET_HEADER_SIZE..][..len]
+        &bytemuck::cast_slice(&self.markets[market])[MARKET_HEADER_SIZE + ANNEX_SIZE..][..len]
     }
 
     /// All account bytes: the ledger first, then the markets.

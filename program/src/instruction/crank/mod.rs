@@ -2,6 +2,7 @@
 
 pub mod drop_expired;
 pub mod enforce_deadman;
+pub mod run_delayed;
 pub mod settle_market;
 pub mod settle_market_position;
 pub mod sweep;

@@ -46,8 +46,9 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let now = now()?;
     let index = listing::list(&mut ledger, now, market_key, &parameters).map_err(engine)?;
     exchange.set_sources(index, parameters.sources()).map_err(engine)?;
-    Market::create(&mut market, ledger_key, index, parameters.side_capacity, parameters.events_capacity)
-        .map_err(engine)?;
+    let (side, events) = (parameters.side_capacity, parameters.events_capacity);
+    let market = Market::create(&mut market, ledger_key, index, side, events).map_err(engine)?;
+    market.header.taker_delay = u32::from(parameters.taker_delay);
     let mut event = CashEvent::new(CashEventKind::MarketListed);
     event.market = index;
     event.amount = i64::from(index.get());
