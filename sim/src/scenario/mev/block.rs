@@ -79,7 +79,7 @@ impl Play {
         self.takers.close(&self.stage)?;
         self.takers.sign(&self.stage)?;
         for maker in &mut self.makers {
-            maker.see(&self.stage);
+            maker.see(&self.stage)?;
         }
         if self.stage.slot.is_multiple_of(SAMPLE_SLOTS) {
             self.stage.driver.sample()?;
@@ -87,12 +87,24 @@ impl Play {
         self.stage.end_slot()
     }
 
+    /// Lets the last orders in the queue run.
+    pub fn finish(&mut self) -> Result<()> {
+        self.takers.pending.clear();
+        while !self.stage.waiting()?.is_empty() {
+            self.stage.next_slot();
+            self.stage.run_delayed(usize::MAX)?;
+            self.takers.close(&self.stage)?;
+            self.stage.end_slot()?;
+        }
+        Ok(())
+    }
+
     fn turns(&mut self) -> Vec<Turn> {
         let mut turns: Vec<_> = (0..self.makers.len()).map(Turn::Maker).collect();
         if self.stage.slot.is_multiple_of(ORACLE_SLOTS) {
             turns.push(Turn::Oracle);
         }
-        if self.stage.gate.delays() {
+        if self.stage.delays() {
             turns.push(Turn::Keeper);
         }
         turns.extend(std::mem::take(&mut self.takers.pending).into_iter().map(|signed| Turn::Taker(Box::new(signed))));
@@ -106,7 +118,7 @@ impl Play {
         match (turn, &mut self.attackers) {
             (Turn::Oracle, _) => self.stage.update_price(),
             (Turn::Keeper, _) => {
-                let due = self.stage.due().len();
+                let due = self.stage.due()?.len();
                 self.stage.run_delayed(due)
             }
             (Turn::Maker(number), _) => self.makers[number].act(&mut self.stage),

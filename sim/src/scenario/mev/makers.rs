@@ -61,9 +61,9 @@ pub fn employ(stage: &mut Stage, watches: bool) -> Result<Vec<Maker>> {
 
 impl Maker {
     /// Looks around; acts on it in the next slot.
-    pub fn see(&mut self, stage: &Stage) {
-        self.seen =
-            Sight { price: stage.fair_price(), waiting: [Side::Bid, Side::Ask].map(|side| stage.gate.wanted(side)) };
+    pub fn see(&mut self, stage: &Stage) -> Result<()> {
+        self.seen = Sight { price: stage.fair_price(), waiting: stage.wanted()? };
+        Ok(())
     }
 
     /// Replaces the quotes if they are not as they should be.

@@ -79,6 +79,7 @@ pub fn run(options: &Options, terms: &Terms) -> Result<Outcome> {
             play.slot()?;
             bar.inc(1);
         }
+        play.finish()?;
         runs.push((case, Figures::close(play, story(options, terms)).with_context(|| case.name())?));
     }
     bar.finish_and_clear();

@@ -89,8 +89,8 @@ impl Searcher {
         let (price, lots) = terms(plan.worst, plan.lots);
         let front = Ticket::of(victim.order.side, price, lots).immediate_or_cancel().match_limit(MATCH_LIMIT).build();
         stage.take(self.account, &front)?;
-        if stage.gate.delays() {
-            self.waiting.push_back(Waiting::Front(victim));
+        if stage.delays() {
+            self.waits(stage, Waiting::Front(victim))?;
             return takers.land(stage, signed);
         }
         self.bait(stage, &victim)?;
@@ -102,7 +102,7 @@ impl Searcher {
     /// At the head of a block: if orders of its own are due, runs everything that is due one by one, with its quotes
     /// between its own orders and their victims'.
     pub fn spring(&mut self, stage: &mut Stage) -> Result<()> {
-        let due = stage.due();
+        let due = stage.due()?;
         if !due.contains(&self.account) {
             return Ok(());
         }
@@ -125,7 +125,7 @@ impl Searcher {
     /// Takes whatever the account has left to the book.
     pub fn unwind(&mut self, stage: &mut Stage) -> Result<()> {
         let base = stage.base(self.account)?;
-        if base == 0 || stage.gate.holds(self.account) {
+        if base == 0 || stage.holds(self.account)? {
             return Ok(());
         }
         let side = if base > 0 { Side::Ask } else { Side::Bid };
@@ -133,8 +133,14 @@ impl Searcher {
         let (price, lots) = terms(limit, base.unsigned_abs());
         let order = Ticket::of(side, price, lots).immediate_or_cancel().reduce_only().match_limit(MATCH_LIMIT).build();
         stage.take(self.account, &order)?;
-        if stage.gate.delays() {
-            self.waiting.push_back(Waiting::Unwind);
+        self.waits(stage, Waiting::Unwind)
+    }
+
+    /// Remembers what the order just sent is for, if it waits.
+    fn waits(&mut self, stage: &Stage, purpose: Waiting) -> Result<()> {
+        let held = stage.waiting()?.iter().filter(|waiting| waiting.account == self.account).count();
+        if held > self.waiting.len() {
+            self.waiting.push_back(purpose);
         }
         Ok(())
     }

@@ -32,14 +32,14 @@ impl Sniper {
 
     /// At the head of a block: runs its order if one is due, and takes what is stale.
     pub fn snipe(&mut self, stage: &mut Stage) -> Result<()> {
-        let due = stage.due();
+        let due = stage.due()?;
         if due.contains(&self.account) {
             stage.run_delayed(due.len())?;
         }
         for side in [Side::Bid, Side::Ask] {
             let limit = stage.ticks_at(side, stage.fair_price(), -sign(side) * EDGE);
             let lots = stage.meets(side)?.depth(side, limit);
-            if lots * u64::from(limit) < VALUE_MIN || stage.gate.holds(self.account) {
+            if lots * u64::from(limit) < VALUE_MIN || stage.holds(self.account)? {
                 continue;
             }
             let (price, lots) = terms(limit, lots);
@@ -53,7 +53,7 @@ impl Sniper {
     /// At the end of a block: lets go of its position if the book pays about the fair price.
     pub fn unwind(&self, stage: &mut Stage) -> Result<()> {
         let base = stage.base(self.account)?;
-        if base == 0 || stage.gate.holds(self.account) {
+        if base == 0 || stage.holds(self.account)? {
             return Ok(());
         }
         let side = if base > 0 { Side::Ask } else { Side::Bid };

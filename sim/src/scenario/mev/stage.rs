@@ -3,7 +3,6 @@
 use super::{
     book::Shown,
     fair::Fair,
-    gate::Gate,
     tape::{Fill, ROLES, Tape, place_of},
 };
 use crate::{
@@ -34,15 +33,14 @@ pub const MATCH_LIMIT: u8 = 128;
 pub struct Stage {
     pub driver: Driver,
     pub fair: Fair,
-    pub gate: Gate,
     pub tape: Tape,
     /// Slot of the run, from 0.
     pub slot: usize,
 }
 
 /// Tick $0.01, lot 0.0001 at a price of $150: a tick is two thirds of a basis point.
-fn spec() -> MarketSpec {
-    MarketSpec { symbol: "MEV-PERP".into(), ..MarketSpec::eth() }
+fn spec(delay: u8) -> MarketSpec {
+    MarketSpec { symbol: "MEV-PERP".into(), taker_delay: delay, ..MarketSpec::eth() }
 }
 
 impl Stage {
@@ -52,9 +50,9 @@ impl Stage {
         let config =
             DeskConfig { cells: 120, unix_millis: START_MILLIS, slot_time, policy: POLICY, ..DeskConfig::default() };
         let mut floor = Floor::new(config, options.seed)?;
-        floor.list(&spec())?;
+        floor.list(&spec(delay))?;
         let driver = Driver::new(floor, CALL);
-        let mut stage = Self { driver, fair, gate: Gate::new(delay), tape: Tape::default(), slot: 0 };
+        let mut stage = Self { driver, fair, tape: Tape::default(), slot: 0 };
         stage.update_price()?;
         Ok(stage)
     }

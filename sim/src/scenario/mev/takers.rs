@@ -124,7 +124,7 @@ impl Takers {
     /// Books the orders that are over.
     pub fn close(&mut self, stage: &Stage) -> Result<()> {
         for (signed, first) in std::mem::take(&mut self.open) {
-            if stage.gate.holds(signed.account) {
+            if stage.holds(signed.account)? {
                 self.open.push((signed, first));
             } else {
                 self.done.push(outcome(stage, &signed, first)?);
