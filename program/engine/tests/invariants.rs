@@ -5,7 +5,7 @@ mod support;
 
 use quantdesk_engine::{
     CellIndex, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PositionLots, Ppm, QuoteAtoms, Sequence, Side,
-    Ticks, UnixSeconds,
+    Slot, Ticks, UnixSeconds,
     account::Withdrawal,
     book::{NewOrder, OrderKind},
     state::{
@@ -493,4 +493,66 @@ fn inv_r8_a_position_without_a_requirement_is_found() {
         row[at..at + 4].fill(0);
     };
     assert_eq!(ledger_damage(free), ("R8", "initial ≥ maintenance > 0"));
+}
+
+/// Where the ring of waiting takers and its header fields lie.
+const DELAYED: usize = size_of::<MarketHeader>() + 5_504;
+const TAKER_DELAY: usize = 204;
+const DELAYED_FIRST: usize = 208;
+const DELAYED_LEN: usize = 212;
+
+/// Four takers that wait; the third one has left.
+fn delayed() -> World {
+    let mut world = World::new(&[listing::delayed(listing::usual(), 9)], 32);
+    world.set_price(0, 100);
+    let [maker, first, leaving, last] = [1, 2, 3, 4].map(|owner| world.funded(owner, 10_000_000));
+    world.place(0, maker, &order(Side::Ask, OrderKind::PostOnly, 101, 9)).unwrap();
+    for trader in [first, last, leaving, last] {
+        world.place(0, trader, &order(Side::Bid, OrderKind::Limit, 101, 1)).unwrap().waiting.unwrap();
+        world.now.slot = Slot::new(world.now.slot.get() + 1);
+    }
+    world.set_status(0, 3);
+    world.trading(0, |trading| trading.cancel_for_risk(leaving, 1)).unwrap();
+    world.set_status(0, 1);
+    assert_eq!(world.check(), Ok(()));
+    world
+}
+
+#[test]
+fn inv_d1_damage_to_the_ring_of_waiting_takers_is_found() {
+    let damaged = |damage: &dyn Fn(&mut [u8])| {
+        let mut world = delayed();
+        damage(world.market_bytes(0));
+        found(&world)
+    };
+    let set = |place: usize, value: u8| damaged(&move |bytes: &mut [u8]| bytes[place] = value);
+    let entry = |place: usize| DELAYED + place * 16;
+    let header = ("D1", "takers wait where there is a delay, as many as can");
+    assert_eq!([set(TAKER_DELAY, 0), set(TAKER_DELAY, 26)], [header; 2]);
+    assert_eq!([set(DELAYED_FIRST, 128), set(DELAYED_LEN, 129)], [header; 2]);
+    let empty = ("D1", "a place where nobody waits is empty");
+    assert_eq!([set(entry(4), 1), set(entry(127) + 15, 1), set(DELAYED_LEN, 3)], [empty; 3]);
+    let left = ("D1", "a place that was left is not the first");
+    assert_eq!([set(entry(2), 1), set(entry(2) + 12, 1)], [left; 2]);
+    assert_eq!(damaged(&|bytes| bytes[entry(0) + 8..entry(0) + 12].fill(255)), left);
+    assert_eq!(set(entry(0), 9), ("D1", "takers wait in the order in which they came"));
+    let taking = ("D1", "what waits is an order that takes");
+    assert_eq!([3, 4, 5, 9].map(|kind| set(entry(0) + 12, kind)), [taking; 4]);
+    assert_eq!([set(entry(0) + 13, 0), set(entry(0) + 14, 1), set(entry(0) + 15, 1)], [taking; 3]);
+    assert_eq!(set(entry(0) + 8, 200), ("D1", "a taker that waits names a live node"));
+    let swapped = damaged(&|bytes| {
+        let nodes = [8, 9, 10, 11].map(|offset| (bytes[entry(0) + offset], bytes[entry(1) + offset]));
+        for (offset, (first, second)) in (8..12).zip(nodes) {
+            (bytes[entry(0) + offset], bytes[entry(1) + offset]) = (second, first);
+        }
+    });
+    assert_eq!(swapped, ("D1", "an order that waits names its place"));
+    // The maker's order is in node 0, the first taker's in node 1.
+    let source = NODES + NODE + 58;
+    assert_eq!(set(source, 1), ("D1", "an order that waits names its place"));
+    let lone = damaged(&|bytes| {
+        bytes[entry(3)..entry(4)].fill(0);
+        bytes[DELAYED_LEN] = 3;
+    });
+    assert_eq!(lone, ("D1", "every order that waits is in the ring"));
 }

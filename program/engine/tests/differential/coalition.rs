@@ -157,11 +157,11 @@ impl Audit {
             let value = before.markets[market].value(event.price, event.lots);
             let received = if event.side == Side::Ask { value } else { -value };
             match event.kind {
-                TradeEventKind::Placed => {
+                TradeEventKind::Placed | TradeEventKind::Replaced => {
                     self.limits.insert((market, event.order), event.price);
                 }
                 TradeEventKind::Filled => {
-                    self.check_limits(op, market, event)?;
+                    self.check_limits(op, before, market, event)?;
                     move_assets(maker, received - event.maker_fee);
                     move_assets(taker, -received - event.taker_fee);
                 }
@@ -195,10 +195,13 @@ impl Audit {
 
     /// A resting order fills at its own price, a taking one at its limit or better; a liquidation has no limit of its
     /// owner's.
-    fn check_limits(&self, op: &Op, market: usize, event: &Event) -> Explained {
+    fn check_limits(&self, op: &Op, before: &Model, market: usize, event: &Event) -> Explained {
         let resting = self.limits.get(&(market, event.order));
         if resting != Some(&event.price) {
             return Err(format!("an order at {resting:?} filled at {}", event.price));
+        }
+        if before.markets[market].terms.taker_delay > 0 && waited_for(before, market, event) {
+            return Ok(());
         }
         let Op::Place { order, .. } = op else { return Ok(()) };
         let limit = i128::from(order.price.get());
@@ -235,11 +238,21 @@ fn market_of(op: &Op) -> Option<usize> {
     match op {
         Op::Place { market, .. }
         | Op::Amend { market, .. }
+        | Op::RunDelayed { market, .. }
         | Op::Liquidate { market, .. }
         | Op::TakeOver { market, .. }
         | Op::Deleverage { market, .. } => Some(*market),
         _ => None,
     }
+}
+
+/// Whether the taker of a fill had a waiting order whose limit allows it.
+fn waited_for(before: &Model, market: usize, event: &Event) -> bool {
+    before.markets[market].waiting.iter().flatten().any(|waiting| {
+        let order = &waiting.order;
+        let within = if order.side == Side::Bid { event.price <= order.price } else { event.price >= order.price };
+        before.trader(order.trader).cell == event.taker && order.side != event.side && within
+    })
 }
 
 /// Nobody is closed who could have met maintenance margin, unless he is being wound up.

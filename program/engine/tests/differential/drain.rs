@@ -65,6 +65,7 @@ impl Run {
                 self.apply(number, &Op::Deleverage { target, market, steps: u16::MAX });
             }
         }
+        self.run_all_waiting(number);
         let live: Vec<usize> = self.pair.model.live().map(|(id, _)| id).collect();
         for (trader, market) in live.iter().flat_map(|trader| (0..3).map(|market| (*trader, market))) {
             self.apply(number, &Op::CancelAll { trader, market, sides: Sides::Both, limit: 255 });
@@ -78,6 +79,17 @@ impl Run {
             self.follow_marks();
             if self.pair.model.markets.iter().all(|market| market.low() == market.high()) {
                 return;
+            }
+        }
+    }
+
+    /// Nobody waits longer than the delay.
+    fn run_all_waiting(&mut self, number: u64) {
+        self.apply(number, &Op::PassSlots { slots: super::DELAY.into() });
+        for market in 0..3 {
+            while !self.pair.model.markets[market].waiting.is_empty() {
+                let did = self.apply(number, &Op::RunDelayed { market, limit: u8::MAX });
+                assert!(matches!(did, Did::Ran(_)), "seed {}: {did:?}", self.seed);
             }
         }
     }
@@ -138,6 +150,7 @@ impl Run {
             let taking = order(side.opposite(), OrderKind::ImmediateOrCancel, mark, taken as u64);
             self.expect_placed(number, Op::Place { trader: Some(trader), market, order: leaving });
             self.expect_placed(number, Op::Place { trader: Some(closer), market, order: taking });
+            self.run_all_waiting(number);
             assert_ne!(self.pair.model.position(trader, market).base, base, "seed {}: closing goes on", self.seed);
         }
         assert_eq!(self.pair.model.position(closer, market).base, 0, "seed {}: positions add up", self.seed);

@@ -33,6 +33,8 @@ const OPS: u64 = if cfg!(debug_assertions) { 40_000 } else { 240_000 };
 const OPS_PER_RUN: u64 = 1_000;
 const OWNERS: u64 = 8;
 const TRADERS: usize = 12;
+/// Slots that takers wait in a market where they do.
+const DELAY: u8 = 3;
 /// Cells of the arena: too few, or enough for all traders in all markets.
 const CELLS: [u32; 3] = [34, 64, 64];
 
@@ -67,6 +69,8 @@ struct Habits {
     client_ids: u64,
     expiries: u64,
     few_matches: u64,
+    /// How often the market waits for those who wait.
+    patience: u64,
     mistakes: u64,
     wealth: u32,
 }
@@ -95,6 +99,8 @@ impl Venue {
     fn small() -> Self {
         let ground = |listing, mark, step, lots| Ground { listing, mark, step, lots };
         let (usual, dust, fine) = (listing::usual(), listing::dust(), listing::fine());
+        // Takers wait in one of them.
+        let usual = listing::delayed(usual, DELAY);
         let grounds = [ground(usual, 100, 1, 8), ground(dust, 12, 1, 7), ground(fine, 50_000, 120, 400)];
         Self { grounds, wealth: [4, 7] }
     }
@@ -102,7 +108,8 @@ impl Venue {
     /// The largest numbers a listing allows, beside a usual market.
     fn vast() -> Self {
         let vast = |mark, step, lots| Ground { listing: listing::vast(), mark, step, lots };
-        let usual = Ground { listing: listing::usual(), mark: 100, step: 1, lots: 8 };
+        let listing = listing::delayed(listing::usual(), DELAY);
+        let usual = Ground { listing, mark: 100, step: 1, lots: 8 };
         Self { grounds: [vast(60_000, 500, 1 << 44), usual, vast(50_000, 900, 1 << 45)], wealth: [15, 17] }
     }
 }
@@ -122,6 +129,7 @@ impl Habits {
             client_ids: random.pick(&[0, 20, 60]),
             expiries: random.pick(&[0, 10, 60]),
             few_matches: random.pick(&[0, 10, 50]),
+            patience: random.pick(&[2, 15, 50]),
             mistakes: random.pick(&[0, 2, 8]),
             wealth: random.range(wealth[0], wealth[1]) as u32,
         }
@@ -245,6 +253,7 @@ impl Run {
             }
             4 if self.random.chance(10) => Op::Grow { cells: self.random.below(3) as u32 },
             4 if self.random.chance(20) => Op::Pass { seconds: self.random.pick(&[400, 3_600, 86_400]) },
+            4 => Op::PassSlots { slots: self.random.below(4) },
             5 => Op::Sweep { cells: self.random.pick(&[0, 1, 7, 30, 200]) },
             6 | 7 => self.pool(trader),
             8 => Op::Process { usable: self.random.chance(80) },

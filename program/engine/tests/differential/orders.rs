@@ -13,6 +13,9 @@ use quantdesk_engine::{
 impl Run {
     pub(super) fn trade(&mut self, trader: usize) -> Op {
         let market = self.random.index(3);
+        if let Some(op) = self.run_waiting() {
+            return op;
+        }
         match self.random.below(11) {
             10 => self.change(trader, market),
             0 => self.cancel(trader, market),
@@ -27,6 +30,19 @@ impl Run {
                 Op::Place { trader: known.then_some(trader), market, order }
             }
         }
+    }
+
+    /// While takers wait slots pass, and somebody runs them, also too early or when nobody waits.
+    fn run_waiting(&mut self) -> Option<Op> {
+        let waiting = (0..3).find(|market| !self.pair.model.markets[*market].waiting.is_empty());
+        if !self.random.chance(if waiting.is_some() { self.habits.patience } else { 1 }) {
+            return None;
+        }
+        let market = waiting.unwrap_or_else(|| self.random.index(3));
+        Some(match self.random.below(3) {
+            0 => Op::RunDelayed { market, limit: self.random.pick(&[0, 1, 2, 3, 255]) },
+            _ => Op::PassSlots { slots: self.random.range(0, 2) as u64 },
+        })
     }
 
     /// What becomes of resting orders besides.
@@ -134,6 +150,9 @@ impl Run {
             SelfTrade::CancelBoth,
             SelfTrade::Decrement,
         ]);
+        if self.venue.grounds[market].listing.taker_delay > 0 && self.random.chance(80) {
+            order.self_trade = SelfTrade::CancelMaker;
+        }
         let now = self.pair.model.now;
         if self.random.chance(self.habits.client_ids) {
             order.client_id = 1 + self.random.below(4);

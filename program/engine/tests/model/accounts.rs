@@ -159,6 +159,9 @@ impl Model {
         self.attempt(|model| {
             let order = sequence.and_then(|sequence| model.markets[market].find(sequence));
             let order = order.filter(|order| order.trader == trader).cloned().ok_or(EngineError::OrderNotFound)?;
+            if model.markets[market].waits(order.sequence) {
+                return Err(EngineError::OrderWaiting);
+            }
             model.drop_order(market, &order, TradeEventKind::Cancelled, super::NOBODY);
             Ok(())
         })
@@ -172,7 +175,7 @@ impl Model {
                 Sides::Asks => side == Side::Ask,
             };
             let mut orders = model.newest_first(trader, market);
-            orders.retain(|order| wanted(order.side));
+            orders.retain(|order| wanted(order.side) && !model.markets[market].waits(order.sequence));
             orders.truncate(limit.into());
             for order in &orders {
                 model.drop_order(market, order, TradeEventKind::Cancelled, super::NOBODY);
@@ -183,7 +186,7 @@ impl Model {
 
     pub(super) fn newest_first(&self, trader: usize, market: usize) -> Vec<Order> {
         let mut orders: Vec<Order> = self.markets[market].orders_of(trader).cloned().collect();
-        orders.sort_by_key(|order| std::cmp::Reverse(order.sequence));
+        orders.sort_by_key(|order| std::cmp::Reverse(order.listed));
         orders
     }
 }

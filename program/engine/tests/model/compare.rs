@@ -1,6 +1,6 @@
 //! Model and account bytes, side by side.
 
-use super::{Event, Market, Model, Order, Position, Trader, outflow::Waiting};
+use super::{Event, Market, Model, Order, Position, Trader, delay::Waiting, outflow as outflow_model};
 use crate::support::{World, world::key};
 use quantdesk_engine::{
     CellIndex, Side, outflow,
@@ -32,6 +32,7 @@ pub fn equal(model: &Model, world: &World, traded: Option<usize>) -> Result<(), 
         for side in [Side::Bid, Side::Ask] {
             orders(model, &view, &book, market, side)?;
         }
+        waiting(&book, market)?;
         if traded == Some(index) {
             trail(model, &book)?;
         }
@@ -88,7 +89,7 @@ fn queue(model: &Model, view: &LedgerView<'_>) -> Result<(), String> {
             (cell.get(), trader, atoms, waiting.requested_at.get())
         })
         .collect();
-    let trader = |waiting: &Waiting| model.trader(waiting.trader).cell;
+    let trader = |waiting: &outflow_model::Waiting| model.trader(waiting.trader).cell;
     let expected = model.queue.iter().map(|waiting| (waiting.cell, trader(waiting), waiting.atoms, waiting.since));
     same("queue", found, expected.collect())
 }
@@ -160,15 +161,36 @@ fn orders(
     for ((_, node), order) in book.orders(side).zip(expected.values()) {
         let maker = view.position(node.position).map_or(u32::MAX, |position| position.trader.get());
         same("maker", maker, model.trader(order.trader).cell)?;
-        same("order", described(node, order.trader), order.clone())?;
+        same("order", described(node, order), order.clone())?;
     }
     Ok(())
 }
 
-fn described(node: &OrderNode, trader: usize) -> Order {
+/// Takers that wait, first to last, with the places that were left.
+fn waiting(book: &MarketView<'_>, market: &Market) -> Result<(), String> {
+    let (first, len) = (book.header.delayed_first as usize, book.header.delayed_len as usize);
+    same("takers that wait", len, market.waiting.len())?;
+    for (behind, expected) in market.waiting.iter().enumerate() {
+        let entry = &book.annex.delayed[(first + behind) % book.annex.delayed.len()];
+        let node = book.node(entry.node);
+        same("somebody waits", node.is_some(), expected.is_some())?;
+        let (Some(node), Some(expected)) = (node, expected) else { continue };
+        let found = Waiting {
+            order: described(node, &expected.order),
+            slot: entry.slot.get(),
+            kind: entry.kind().expect("a kind"),
+            match_limit: entry.match_limit,
+        };
+        same("taker that waits", &found, expected)?;
+    }
+    Ok(())
+}
+
+fn described(node: &OrderNode, expected: &Order) -> Order {
     Order {
         sequence: node.sequence.get(),
-        trader,
+        listed: expected.listed,
+        trader: expected.trader,
         side: node.side(),
         price: node.price.get().into(),
         lots: node.lots.get().into(),

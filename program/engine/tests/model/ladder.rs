@@ -2,7 +2,7 @@
 //! for failing accounts.
 
 use super::{
-    Model, NOBODY, PPM, ceil_div, floor_div,
+    Model, NOBODY, Order, PPM, ceil_div, floor_div,
     matching::{Taker, closable},
     price::Quality,
     risk::Health,
@@ -88,7 +88,8 @@ impl Model {
                 }
                 let orders = model.newest_first(target, market);
                 let spared = model.sized(market);
-                let Some(order) = orders.iter().find(|order| !(spared && order.reduce_only)) else { break };
+                let stays = |order: &Order| order.reduce_only || model.markets[market].waits(order.sequence);
+                let Some(order) = orders.iter().find(|order| !(spared && stays(order))) else { break };
                 model.drop_order(market, order, TradeEventKind::RiskCancelled, NOBODY);
                 cancelled += 1;
             }

@@ -1,6 +1,8 @@
 //! Placing and matching in the model.
 
-use super::{Event, Market, Model, NOBODY, Order, Outcome, PPM, ceil_div, floor_div, price::Quality, rank, risk};
+use super::{
+    Event, Market, Model, NOBODY, Order, Outcome, PPM, ceil_div, floor_div, price::Quality, rank, risk, risk::Initial,
+};
 use quantdesk_engine::{
     EngineError, Result, Side, Ticks,
     book::{NewOrder, OrderKind, SelfTrade},
@@ -73,6 +75,11 @@ impl Model {
 
     /// The same as a part of something else.
     pub(super) fn place_now(&mut self, trader: Option<usize>, market: usize, order: &NewOrder) -> Result<Outcome> {
+        if self.markets[market].terms.taker_delay > 0
+            && let Some(waiting) = self.delay(trader, market, order)?
+        {
+            return Ok(waiting);
+        }
         let order = &self.slid(market, order);
         self.check_order(market, order)?;
         let trader = trader.ok_or(EngineError::TraderNotFound)?;
@@ -84,10 +91,7 @@ impl Model {
             }
         };
         self.enter(trader, market)?;
-        let same_id = |other: &Order| other.client_id == order.client_id;
-        if order.client_id != 0 && self.markets[market].orders_of(trader).any(same_id) {
-            return Err(EngineError::ClientIdInUse);
-        }
+        self.check_client_id(trader, market, order.client_id)?;
         self.narrow_bounds(trader, market);
         let before = self.initial(trader);
         let worst_before = self.worst_lots(trader, market);
@@ -96,6 +100,16 @@ impl Model {
         let outcome = self.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order })?;
 
         self.check_limits(trader, market, worst_before, interest_before)?;
+        self.check_risk(trader, order, &before)?;
+        Ok(outcome)
+    }
+
+    pub(super) fn check_client_id(&self, trader: usize, market: usize, client_id: u64) -> Result<()> {
+        let used = client_id != 0 && self.markets[market].orders_of(trader).any(|order| order.client_id == client_id);
+        if used { Err(EngineError::ClientIdInUse) } else { Ok(()) }
+    }
+
+    pub(super) fn check_risk(&self, trader: usize, order: &NewOrder, before: &Initial) -> Result<()> {
         let after = self.initial(trader);
         if !order.reduce_only && after.worst != Quality::Fresh {
             return Err(EngineError::PriceNotValidForAction);
@@ -103,7 +117,7 @@ impl Model {
         // Reducing may not lead further below the margin, nor end without equity at the mark.
         let no_debt = self.health(trader).equity >= 0;
         let no_worse = order.reduce_only && after.excess() >= before.excess() && no_debt;
-        if after.excess() >= 0 || no_worse { Ok(outcome) } else { Err(EngineError::BelowInitialMargin) }
+        if after.excess() >= 0 || no_worse { Ok(()) } else { Err(EngineError::BelowInitialMargin) }
     }
 
     /// A sliding order is a post-only one at a price that does not take.
@@ -138,7 +152,7 @@ impl Model {
         risk::worst_lots(&self.position(trader, market), &self.markets[market].open(trader))
     }
 
-    fn check_order(&self, market: usize, order: &NewOrder) -> Result<()> {
+    pub(super) fn check_order(&self, market: usize, order: &NewOrder) -> Result<()> {
         let (terms, mark) = (&self.markets[market].terms, self.markets[market].mark);
         let (price, lots) = (i128::from(order.price.get()), i128::from(order.lots.get()));
         let accepted: &[u8] = if order.reduce_only { &[1, 2] } else { &[1] };
@@ -167,13 +181,15 @@ impl Model {
         if held.bid_bound <= low && (held.ask_bound == 0 || held.ask_bound >= high) {
             return;
         }
-        let own = |side| self.markets[market].queue(side).values().find(move |order| order.trader == trader);
-        let (bid, ask) = (own(Side::Bid).map_or(0, |o| o.price), own(Side::Ask).map_or(0, |o| o.price));
+        let row = &self.markets[market];
+        let own = |side| row.orders_of(trader).filter(move |order| order.side == side).map(|order| order.price);
+        let (bid, ask) = (own(Side::Bid).max().unwrap_or(0), own(Side::Ask).min().unwrap_or(0));
         let held = self.position_mut(trader, market);
         (held.bid_bound, held.ask_bound) = (bid, ask);
     }
 
-    fn take_and_rest(&mut self, trader: usize, market: usize, order: &NewOrder) -> Result<Outcome> {
+    /// Lots that an order is for.
+    pub(super) fn wanted(&self, trader: usize, market: usize, order: &NewOrder) -> Result<i128> {
         let asked = i128::from(order.lots.get());
         let reducible = closable(self.position(trader, market).base, order.side);
         let wanted = if order.reduce_only { asked.min(reducible) } else { asked };
@@ -183,6 +199,11 @@ impl Model {
         if self.trader(trader).bankrupt && !order.reduce_only {
             return Err(EngineError::AccountBankrupt);
         }
+        Ok(wanted)
+    }
+
+    fn take_and_rest(&mut self, trader: usize, market: usize, order: &NewOrder) -> Result<Outcome> {
+        let wanted = self.wanted(trader, market, order)?;
         let mut taker = Taker::new(trader, market, wanted, order.match_limit);
         self.match_taker(&mut taker, order)?;
         self.settle_taker(&taker, order.side);
@@ -202,7 +223,7 @@ impl Model {
                 event.taker = cell;
             });
         }
-        Ok(Outcome { filled, quote: taker.quote(), fee: taker.fee, resting })
+        Ok(Outcome { filled, quote: taker.quote(), fee: taker.fee, resting, waiting: None })
     }
 
     pub(super) fn settle_taker(&mut self, taker: &Taker, side: Side) {
@@ -393,15 +414,31 @@ impl Model {
     fn rest(&mut self, taker: &Taker, order: &NewOrder) -> Result<u64> {
         let Taker { trader, market, remaining, .. } = *taker;
         let price = i128::from(order.price.get());
-        let full = self.markets[market].queue(order.side).len() >= self.markets[market].terms.side_capacity;
+        self.make_room(market, order.side, price)?;
+        let resting = self.enlist(trader, market, order, remaining)?;
+        let sequence = resting.sequence;
+        self.markets[market].queue_mut(order.side).insert(rank(order.side, price, sequence), resting.clone());
+        self.log_order(market, TradeEventKind::Placed, &resting, NOBODY);
+        Ok(sequence)
+    }
+
+    /// A full side's worst order goes for a better one.
+    pub(super) fn make_room(&mut self, market: usize, side: Side, price: i128) -> Result<()> {
+        let full = self.markets[market].queue(side).len() >= self.markets[market].terms.side_capacity;
         if full {
-            let worst = self.markets[market].queue(order.side).values().next_back().cloned();
+            let worst = self.markets[market].queue(side).values().next_back().cloned();
             let worst = worst.ok_or(EngineError::BookFull)?;
-            if rank(order.side, price, 0).0 >= rank(order.side, worst.price, 0).0 {
+            if rank(side, price, 0).0 >= rank(side, worst.price, 0).0 {
                 return Err(EngineError::BookFull);
             }
             self.drop_order(market, &worst, TradeEventKind::Evicted, NOBODY);
         }
+        Ok(())
+    }
+
+    /// Gives an order a number, and its owner a price bound that covers it.
+    pub(super) fn enlist(&mut self, trader: usize, market: usize, order: &NewOrder, lots: i128) -> Result<Order> {
+        let price = i128::from(order.price.get());
         if self.markets[market].orders_of(trader).count() >= ORDERS_MAX {
             return Err(EngineError::OrdersTooMany);
         }
@@ -413,19 +450,17 @@ impl Model {
         }
         self.markets[market].orders_placed += 1;
         let sequence = self.markets[market].orders_placed;
-        let resting = Order {
+        Ok(Order {
             sequence,
+            listed: sequence,
             trader,
             side: order.side,
             price,
-            lots: remaining,
+            lots,
             client_id: order.client_id,
             expires_at: order.expires_at.get(),
             reduce_only: order.reduce_only,
-        };
-        self.markets[market].queue_mut(order.side).insert(rank(order.side, price, sequence), resting.clone());
-        self.log_order(market, TradeEventKind::Placed, &resting, NOBODY);
-        Ok(sequence)
+        })
     }
 
     pub(super) fn drop_order(&mut self, market: usize, order: &Order, kind: TradeEventKind, taker: u32) {
@@ -433,21 +468,43 @@ impl Model {
         self.shrink(market, order, order.lots);
     }
 
-    /// Takes lots off a resting order; one without lots leaves the book.
+    /// Takes lots off an order; one without lots leaves the book or the queue.
     pub(super) fn shrink(&mut self, market: usize, order: &Order, lots: i128) {
+        if self.markets[market].waits(order.sequence) {
+            self.shrink_waiting(market, order, lots);
+        } else {
+            self.shrink_resting(market, order, lots);
+        }
+        let own = |other: &Order| other.side == order.side;
+        if !self.markets[market].orders_of(order.trader).any(own) {
+            let held = self.position_mut(order.trader, market);
+            match order.side {
+                Side::Bid => held.bid_bound = 0,
+                Side::Ask => held.ask_bound = 0,
+            }
+        }
+    }
+
+    fn shrink_waiting(&mut self, market: usize, order: &Order, lots: i128) {
+        let row = &mut self.markets[market];
+        for place in &mut row.waiting {
+            if let Some(waiting) = place.as_mut().filter(|waiting| waiting.order.sequence == order.sequence) {
+                waiting.order.lots -= lots;
+                if waiting.order.lots == 0 {
+                    *place = None;
+                }
+            }
+        }
+        row.pass_left();
+    }
+
+    fn shrink_resting(&mut self, market: usize, order: &Order, lots: i128) {
         let queue = self.markets[market].queue_mut(order.side);
         let place = rank(order.side, order.price, order.sequence);
         let left = queue.get_mut(&place).expect("a resting order");
         left.lots -= lots;
         if left.lots == 0 {
             queue.remove(&place);
-        }
-        if self.markets[market].queue(order.side).values().all(|other| other.trader != order.trader) {
-            let held = self.position_mut(order.trader, market);
-            match order.side {
-                Side::Bid => held.bid_bound = 0,
-                Side::Ask => held.ask_bound = 0,
-            }
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod compare;
+pub mod delay;
 pub mod deleverage;
 pub mod ladder;
 pub mod matching;
@@ -62,12 +63,16 @@ pub struct Terms {
     pub pool_budget: i128,
     pub tip_max: i128,
     pub events_capacity: usize,
+    /// In slots.
+    pub taker_delay: u64,
 }
 
 /// A resting order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     pub sequence: u64,
+    /// Its first number: what waited gets another one when it rests, and keeps its place in its owner's list.
+    pub listed: u64,
     pub trader: usize,
     pub side: Side,
     pub price: i128,
@@ -86,6 +91,8 @@ pub struct Market {
     pub status: u8,
     pub bids: Queue,
     pub asks: Queue,
+    /// Takers that wait, first to come first. One that left early leaves its place empty until it is first.
+    pub waiting: VecDeque<Option<delay::Waiting>>,
     pub orders_placed: u64,
     pub events: u64,
     pub last_trade_price: i128,
@@ -179,11 +186,13 @@ pub struct Outcome {
     pub quote: i128,
     pub fee: i128,
     pub resting: Option<u64>,
+    pub waiting: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Model {
     pub now: i64,
+    pub slot: u64,
     pub markets: Vec<Market>,
     pub traders: Vec<Option<Trader>>,
     pub policy: Policy,
@@ -256,6 +265,7 @@ impl Terms {
             pool_budget: risk.pool_budget.get().into(),
             tip_max: risk.liquidation_tip_max.get().into(),
             events_capacity: parameters.events_capacity as usize,
+            taker_delay: parameters.taker_delay.into(),
         }
     }
 }
@@ -267,6 +277,7 @@ impl Market {
             status: 1,
             bids: Queue::new(),
             asks: Queue::new(),
+            waiting: VecDeque::new(),
             orders_placed: 0,
             events: 0,
             last_trade_price: 0,
@@ -306,7 +317,8 @@ impl Market {
     }
 
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
-        self.bids.values().chain(self.asks.values())
+        let waiting = self.waiting.iter().flatten().map(|waiting| &waiting.order);
+        self.bids.values().chain(self.asks.values()).chain(waiting)
     }
 
     pub fn orders_of(&self, trader: usize) -> impl Iterator<Item = &Order> {
@@ -315,6 +327,17 @@ impl Market {
 
     pub fn find(&self, sequence: u64) -> Option<&Order> {
         self.orders().find(|order| order.sequence == sequence)
+    }
+
+    pub fn waits(&self, sequence: u64) -> bool {
+        self.waiting.iter().flatten().any(|waiting| waiting.order.sequence == sequence)
+    }
+
+    /// Nobody waits in a place that was left and is first.
+    pub fn pass_left(&mut self) {
+        while self.waiting.front().is_some_and(Option::is_none) {
+            self.waiting.pop_front();
+        }
     }
 
     /// What a trader has resting.
@@ -344,9 +367,10 @@ pub fn rank(side: Side, price: i128, sequence: u64) -> (i128, u64) {
 }
 
 impl Model {
-    pub fn new(listings: &[ListingParameters], cells: u32, policy: Policy, now: i64) -> Self {
+    pub fn new(listings: &[ListingParameters], cells: u32, policy: Policy, now: i64, slot: u64) -> Self {
         Self {
             now,
+            slot,
             markets: listings.iter().map(Market::new).collect(),
             traders: Vec::new(),
             policy,

@@ -8,12 +8,12 @@ use super::{
 };
 use crate::support::{World, world::key};
 use quantdesk_engine::{
-    CellIndex, Lots, NodeIndex, QuoteAtoms, Result, Sequence, Ticks, account,
+    CellIndex, Lots, NodeIndex, QuoteAtoms, Result, Sequence, Slot, Ticks, account,
     account::Withdrawal,
     book::{Liquidated, NewOrder, OrderHandle, Placed, Sides},
     pool,
     risk::{listing::ListingParameters, margin, price::SourcePrice, scan, shortfall},
-    state::{PoolStake, ledger::Policy},
+    state::{PoolStake, TradeEventKind, ledger::Policy},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -59,6 +59,10 @@ pub enum Op {
         price: u32,
         lots: u64,
     },
+    RunDelayed {
+        market: usize,
+        limit: u8,
+    },
     DropExpired {
         market: usize,
         named: Vec<(NodeIndex, u64)>,
@@ -96,6 +100,10 @@ pub enum Op {
     },
     Pass {
         seconds: i64,
+    },
+    /// Slots pass within a second.
+    PassSlots {
+        slots: u64,
     },
     Grow {
         cells: u32,
@@ -167,6 +175,8 @@ pub enum Did {
     Opened(usize),
     Placed(Placed),
     Cancelled(u8),
+    /// Runs of takers that waited.
+    Ran(u8),
     Amended(Option<u64>),
     Queued,
     Closed(Closed),
@@ -196,7 +206,7 @@ fn agree<T: PartialEq + Debug>(engine: Result<T>, model: Result<T>) -> std::resu
 
 /// R1 for whoever acts. For everybody else: being filled, cancelled or evicted costs no margin but the maker fee,
 /// because the worst case was reserved.
-fn check_excess(op: &Op, before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
+fn check_excess(op: &Op, delays: bool, before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
     let actor = match op {
         Op::Place { trader, .. } => *trader,
         Op::Amend { trader, .. } => Some(*trader),
@@ -209,7 +219,13 @@ fn check_excess(op: &Op, before: &[Standing], after: &[Standing]) -> std::result
     };
     for (id, (before, after)) in before.iter().zip(after).enumerate().filter(|(id, _)| failing != Some(*id)) {
         let (Some((excess, fees)), Some((excess_after, fees_after))) = (before, after) else { continue };
-        let allowed = if actor == Some(id) { 0.min(*excess) } else { excess - (fees_after - fees).max(0) };
+        let paid = (fees_after - fees).max(0);
+        let allowed = match actor == Some(id) {
+            // What waited costs its fee when it runs, also if its owner's next order runs it.
+            true if delays => 0.min(*excess) - paid,
+            true => 0.min(*excess),
+            false => excess - paid,
+        };
         if *excess_after < allowed {
             return Err(format!("R1: trader {id} fell from excess {excess} to {excess_after}"));
         }
@@ -232,7 +248,7 @@ impl Pair {
     pub fn new(listings: &[ListingParameters], cells: u32, policy: Policy) -> Self {
         let mut world = World::new(listings, cells);
         world.set_policy(policy);
-        let model = Model::new(listings, cells, policy, world.now.unix_seconds.get());
+        let model = Model::new(listings, cells, policy, world.now.unix_seconds.get(), world.now.slot.get());
         Self { world, model, stakes: BTreeMap::new(), handles: HashMap::new(), standings: None }
     }
 
@@ -252,6 +268,7 @@ impl Pair {
             | Op::CancelByClientId { market, .. }
             | Op::Amend { market, .. }
             | Op::DropExpired { market, .. }
+            | Op::RunDelayed { market, .. }
             | Op::EnforceDeadman { market, .. }
             | Op::CancelForRisk { market, .. }
             | Op::Liquidate { market, .. }
@@ -263,6 +280,7 @@ impl Pair {
         let others = Bystanders::of(op, &self.model);
         let sizes = market_of_trade(op).map(|market| (market, self.sizes(market)));
         let did = self.run(op)?;
+        self.follow_waiting(op);
         let market = match op {
             Op::Deleverage { market, .. } => Some(*market),
             _ => traded,
@@ -278,9 +296,12 @@ impl Pair {
         self.world.check().map_err(|violation| format!("{violation:?}"))?;
         if let Some(before) = before {
             let after = self.standings();
-            check_excess(op, &before, &after)?;
+            let delays = traded.is_some_and(|market| self.model.markets[market].terms.taker_delay > 0);
+            check_excess(op, delays, &before, &after)?;
             self.standings = Some(after);
-            self.check_reduce_only(op, base)?;
+            if !delays {
+                self.check_reduce_only(op, base)?;
+            }
         }
         Ok(did)
     }
@@ -329,7 +350,18 @@ impl Pair {
                 self.world.pass(*seconds);
                 self.model.note_nothing();
                 self.model.now += seconds;
+                self.model.slot = self.world.now.slot.get();
                 Did::Nothing
+            }
+            Op::PassSlots { slots } => {
+                self.world.now.slot = Slot::new(self.world.now.slot.get() + slots);
+                self.model.note_nothing();
+                self.model.slot += slots;
+                Did::Nothing
+            }
+            Op::RunDelayed { market, limit } => {
+                let engine = self.world.trading(*market, |trading| trading.run_delayed(*limit));
+                did(agree(engine, self.model.run_delayed(*market, *limit))?, Did::Ran)
             }
             Op::Status { market, status } => {
                 self.world.set_status(*market, *status);
@@ -338,6 +370,17 @@ impl Pair {
                 Did::Nothing
             }
         })
+    }
+
+    /// What has waited and rests has another number, in the same node.
+    fn follow_waiting(&mut self, op: &Op) {
+        let Some(market) = market_of_trade(op) else { return };
+        for event in &self.model.trail {
+            if event.kind == TradeEventKind::Replaced {
+                let node = self.handles[&(market, event.client_id)];
+                self.handles.insert((market, event.order), node);
+            }
+        }
     }
 
     /// The number, if an order with it was ever in that node.
@@ -586,10 +629,12 @@ impl Pair {
             quote: placed.quote.get().into(),
             fee: placed.fee.get().into(),
             resting: placed.resting.map(|(_, sequence)| sequence.get()),
+            waiting: placed.waiting.map(|(_, sequence)| sequence.get()),
         });
         let _ = agree(described, self.model.place(trader, market, order))?;
-        if let Ok(Placed { resting: Some((handle, sequence)), .. }) = engine {
-            self.handles.insert((market, sequence.get()), handle);
+        if let Ok(Placed { resting, waiting, .. }) = engine {
+            let named = resting.or(waiting).map(|(handle, sequence)| ((market, sequence.get()), handle));
+            self.handles.extend(named);
         }
         Ok(did(engine, Did::Placed))
     }
@@ -691,7 +736,11 @@ impl Bystanders {
 
 fn market_of_trade(op: &Op) -> Option<usize> {
     match op {
-        Op::Place { market, .. } | Op::Liquidate { market, .. } | Op::TakeOver { market, .. } => Some(*market),
+        Op::Place { market, .. }
+        | Op::Amend { market, .. }
+        | Op::RunDelayed { market, .. }
+        | Op::Liquidate { market, .. }
+        | Op::TakeOver { market, .. } => Some(*market),
         _ => None,
     }
 }

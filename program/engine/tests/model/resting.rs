@@ -23,6 +23,9 @@ impl Model {
             let mut cancelled = 0;
             for sequence in named {
                 if let Some(order) = model.named(market, *sequence).filter(|order| order.trader == trader) {
+                    if model.markets[market].waits(order.sequence) {
+                        continue;
+                    }
                     model.drop_order(market, &order, TradeEventKind::Cancelled, NOBODY);
                     cancelled += 1;
                 }
@@ -36,6 +39,9 @@ impl Model {
             let named = |order: &&Order| order.client_id == client_id && client_id > 0;
             let found = model.markets[market].orders_of(trader).find(named).cloned();
             let order = found.ok_or(EngineError::OrderNotFound)?;
+            if model.markets[market].waits(order.sequence) {
+                return Err(EngineError::OrderWaiting);
+            }
             model.drop_order(market, &order, TradeEventKind::Cancelled, NOBODY);
             Ok(())
         })
@@ -62,7 +68,7 @@ impl Model {
                 return Err(EngineError::HeartbeatAlive);
             }
             let mut orders = model.newest_first(target, market);
-            orders.retain(|order| !order.reduce_only);
+            orders.retain(|order| !order.reduce_only && !model.markets[market].waits(order.sequence));
             orders.truncate(limit.into());
             for order in &orders {
                 model.drop_order(market, order, TradeEventKind::DeadmanCancelled, NOBODY);
@@ -83,6 +89,9 @@ impl Model {
         self.attempt(|model| {
             let order = model.named(market, sequence).filter(|order| order.trader == trader);
             let order = order.ok_or(EngineError::OrderNotFound)?;
+            if model.markets[market].waits(order.sequence) {
+                return Err(EngineError::OrderNotAmendable);
+            }
             let wanted = i128::from(lots);
             if wanted == 0 {
                 return Err(EngineError::OrderLotsOutOfRange);

@@ -62,6 +62,13 @@ fn sizes_are_positive_and_ordered() {
 }
 
 #[test]
+fn a_taker_waits_no_longer_than_the_bound() {
+    for (slots, expected) in [(0, Ok(())), (1, Ok(())), (25, Ok(())), (26, Err(SIZES)), (255, Err(SIZES))] {
+        assert_eq!(verdict(|p| p.taker_delay = slots), expected, "{slots}");
+    }
+}
+
+#[test]
 fn the_band_lies_between_its_bounds() {
     for (band, expected) in [(999, Err(SIZES)), (1_000, Ok(())), (500_000, Ok(())), (500_001, Err(SIZES))] {
         assert_eq!(verdict(|p| p.band = Ppm::new(band)), expected, "{band}");

@@ -148,6 +148,12 @@ pub fn vast() -> ListingParameters {
     listing
 }
 
+/// The same market, where takers wait so many slots.
+pub fn delayed(mut listing: ListingParameters, slots: u8) -> ListingParameters {
+    listing.taker_delay = slots;
+    listing
+}
+
 /// The three markets of the differential test.
 pub fn all() -> [ListingParameters; 3] {
     [usual(), dust(), fine()]
