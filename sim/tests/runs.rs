@@ -163,7 +163,15 @@ fn attacks_on_takers_and_makers_pay_without_a_delay_and_not_with_it() -> Result<
     let ids: Vec<_> = first.record.checks.iter().take(7).map(|check| check.id.as_str()).collect();
     assert_eq!(ids, ["V1", "V2", "V3", "V4", "V5", "V6", "V7"]);
     let Some(Exhibit::Table { head, rows, .. }) = first.record.exhibits.first() else { anyhow::bail!("no comparison") };
-    assert_eq!(head, &["who", "no attack", "no delay", "delay, blind", "delay"]);
+    assert_eq!(head, &["who", "no attack", "no delay", "blind delay", "delay"]);
     assert_eq!(rows.last().map(|row| row[1..].join(" ")).as_deref(), Some("$0 $0 $0 $0"), "nothing is lost on the way");
+    Ok(())
+}
+
+#[test]
+fn a_delay_no_longer_than_makers_need_protects_nobody() -> Result<()> {
+    let record = mev::run(&options(1), &mev::Terms { slots: 1_500, delay: 1 })?.record;
+    let failed: Vec<_> = record.checks.iter().filter(|check| !check.passed).map(|check| check.id.as_str()).collect();
+    assert_eq!(failed, ["V4", "V5", "V6"]);
     Ok(())
 }

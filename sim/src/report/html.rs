@@ -166,6 +166,22 @@ mod tests {
         let record = RunRecord {
             title: "Crash & rebound".into(),
             markets: vec![MarketSeries { symbol: "BTC".into(), points, events: Vec::new() }],
+            exhibits: vec![
+                Exhibit::Table {
+                    title: "Who <gained>".into(),
+                    head: vec!["who".into(), "dollars".into()],
+                    alignment: "lr".into(),
+                    rows: vec![vec!["<makers>".into(), "$7".into()]],
+                },
+                Exhibit::Lines { title: "so far".into(), lines: vec![("makers".into(), vec![EquityPoint(0, -5.0)])] },
+                Exhibit::Histogram {
+                    title: "cost".into(),
+                    from: -2.0,
+                    width: 0.5,
+                    unit: "bps".into(),
+                    series: vec![("delay".into(), vec![10.0, 90.0]), ("none".into(), Vec::new())],
+                },
+            ],
             actors: (0..3).map(actor).collect(),
             balances: vec![FinalBalance { actor: "<taker 1>".into(), ..FinalBalance::default() }],
             ..RunRecord::default()
@@ -175,6 +191,9 @@ mod tests {
         write(&record, &path).expect("writes");
         let page = fs::read_to_string(&path).expect("page");
         assert!(page.contains("<h1>Crash &amp; rebound</h1>") && page.contains("&lt;taker 1&gt;"));
+        assert!(page.contains("Who &lt;gained&gt;") && page.contains("&lt;makers&gt;") && !page.contains("NaN"));
+        // A price chart with its two companions, one of equity, and those of the exhibits.
+        assert_eq!(page.matches("<svg").count(), 6);
         assert!(!page.contains("<taker") && !page.contains("<script") && !page.contains("src="));
         assert!(!page.replace("http://www.w3.org/2000/svg", "").contains("http"));
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());

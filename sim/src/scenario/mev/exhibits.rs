@@ -38,7 +38,9 @@ fn table(title: &str, head: &[&str], alignment: &str, rows: Vec<Vec<String>>) ->
 }
 
 fn bps(value: f64) -> String {
-    format!("{value:+.2}")
+    let text = format!("{value:+.2}");
+    // A value that rounds to zero has no sign.
+    if text.ends_with("0.00") && value.abs() < 1.0 { "0.00".into() } else { text }
 }
 
 /// A mean and its error.
@@ -98,7 +100,7 @@ fn costs(runs: &[Run]) -> Exhibit {
     };
     table(
         "What takers paid beyond the book they saw, in basis points",
-        &["run", "whole", "part", "none", "mean", "less drift", "median", "90%", "99%", "in all"],
+        &["run", "whole", "part", "none", "mean", "less drift", "50%", "90%", "99%", "in all"],
         "lrrrrrrrrr",
         runs.iter().map(row).collect(),
     )

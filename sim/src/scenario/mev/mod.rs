@@ -54,7 +54,7 @@ impl Case {
         match self {
             Self::Unattacked => "no attack",
             Self::Undelayed => "no delay",
-            Self::Blind => "delay, blind",
+            Self::Blind => "blind delay",
             Self::Delayed => "delay",
         }
     }
@@ -110,7 +110,7 @@ fn story(options: &Options, terms: &Terms) -> Story {
             "attackers buy the head of the block and the places around a victim; what they pay for that is not counted"
                 .into(),
             "makers follow the fair price a slot late; the sniper knows it at once".into(),
-            "in `delay` makers show as much more as waiting orders want; in `delay, blind` they do not look at the queue".into(),
+            "in `delay` makers show as much more as waiting orders want; in `blind delay` they do not look at the queue".into(),
         ],
         seed: options.seed,
         started_unix: START_MILLIS / 1_000,

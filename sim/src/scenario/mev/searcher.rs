@@ -232,11 +232,12 @@ mod tests {
             Ticket::of(side, price, lots).build()
         };
         let (asks, bids) = (side(&[(10_001, 50), (10_002, 50)]), side(&[(9_999, 50), (9_998, 50)]));
-        // 100 lots for 1,000,150 at a fee of 500, sold at 10,050 for a rebate of 100.
+        // 100 lots for 1,000,150 at a fee of 500.1, sold for 1,005,000 with a rebate of 100.5.
         let plan = best_plan(&victim(Side::Bid, 10_050, 100), &asks, &bids, FEES);
-        assert_eq!(plan, Some(Plan { lots: 100, worst: 10_002, profit: 1_005_000 - 1_000_150 - 500 + 100 }));
+        assert_eq!(plan, Some(Plan { lots: 100, worst: 10_002, profit: 1_005_000 - 1_000_150 - 399 }));
+        // And for 999,850 at a fee of 499.9, bought back for 995,000 with a rebate of 99.5.
         let plan = best_plan(&victim(Side::Ask, 9_950, 100), &bids, &asks, FEES);
-        assert_eq!(plan, Some(Plan { lots: 100, worst: 9_998, profit: 999_850 - 995_000 - 499 + 99 + 1 }));
+        assert_eq!(plan, Some(Plan { lots: 100, worst: 9_998, profit: 999_850 - 995_000 - 400 }));
         // A victim that small is not worth clearing the book for.
         let small = best_plan(&victim(Side::Bid, 10_050, 1), &asks, &bids, FEES);
         assert!(small.is_some_and(|plan| plan.profit < 0));

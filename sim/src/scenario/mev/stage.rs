@@ -13,9 +13,9 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use quantdesk_client::engine::{
-    Lots, Side, Ticks,
+    Lots, Ppm, Side, Ticks,
     book::{Quote, Replacement, Sides},
-    state::TradeEventKind,
+    state::{TradeEventKind, ledger::Policy},
 };
 
 /// The only market.
@@ -46,9 +46,10 @@ fn spec(delay: u8) -> MarketSpec {
 impl Stage {
     /// An exchange with one market at the first fair price.
     pub fn new(options: &Options, fair: Fair, delay: u8) -> Result<Self> {
+        // Nobody stakes: what went to the pool would be nobody's.
+        let policy = Policy { pool_fee_share: Ppm::ZERO, ..POLICY };
         let slot_time = SlotTime { millis: options.slot_millis };
-        let config =
-            DeskConfig { cells: 120, unix_millis: START_MILLIS, slot_time, policy: POLICY, ..DeskConfig::default() };
+        let config = DeskConfig { cells: 120, unix_millis: START_MILLIS, slot_time, policy, ..DeskConfig::default() };
         let mut floor = Floor::new(config, options.seed)?;
         floor.list(&spec(delay))?;
         let driver = Driver::new(floor, CALL);

@@ -164,7 +164,7 @@ fn outcome(stage: &Stage, signed: &Signed, first: usize) -> Result<Done> {
     let lots: u64 = fills().map(|fill| fill.lots).sum();
     let paid: f64 = fills().map(super::tape::Fill::value).sum();
     let whole = lots as f64 / order.lots.get() as f64;
-    let Some(last) = fills().last() else {
+    let Some(last) = fills().next_back() else {
         return Ok(Done { filled: 0.0, cost: 0.0, adjusted: 0.0, value: 0.0, beyond_limit: false });
     };
     let shown = signed.shown.cost(lots).context("the book showed as much")? as f64;
