@@ -79,6 +79,7 @@ const fn case_of(tag: Tag) -> &'static str {
         Tag::Sweep => "Sweep, 50 accounts with a position each, 100 cells",
         Tag::EnforceDeadman => "EnforceDeadman, 8 orders",
         Tag::DropExpired => "DropExpired, 8 orders",
+        Tag::RunDelayed => "RunDelayed, 1 taker, 1 maker",
         Tag::CancelForRisk => "CancelForRisk, 1 order",
         Tag::Liquidate => "Liquidate, 1 fill",
         Tag::TakeOver => "TakeOver, as much as restores the account",

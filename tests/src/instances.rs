@@ -3,7 +3,7 @@
 
 use crate::{
     read,
-    scene::{self, EVENTS, MARK, Other, PICO, PRICE, Party, SIDE, Scene, ask, bid, blank_venue},
+    scene::{self, EVENTS, MARK, Other, PICO, PRICE, Party, SIDE, Scene, ask, bid, blank_venue, patch},
 };
 use quantdesk_client::{
     Address, Tag, address,
@@ -14,7 +14,7 @@ use quantdesk_client::{
             life::MarginParameters,
             listing::{ListingParameters, TierParameters},
         },
-        state::{MarketStatus, ledger::Policy, market::market_size},
+        state::{MarketHeader, MarketStatus, ledger::Policy, market::market_size},
     },
     instruction::{Target, Venue},
 };
@@ -23,6 +23,7 @@ use quantdesk_sim::{
     desk::{MarketSpec, POLICY, Sources},
 };
 use solana_instruction::Instruction;
+use std::mem::offset_of;
 
 /// What an instruction expects of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +84,7 @@ pub struct World {
     pub scene: Scene,
     /// A trader without anything.
     pub carol: Party,
-    /// Another trading account of Alice's.
+    /// Another trading account of Alice's, with a taker that has waited long enough.
     pub second: Party,
     /// Below two thirds of maintenance margin, with an order.
     pub dora: Party,
@@ -151,6 +152,7 @@ impl World {
         scene.accept(&bob, &ask(MARK + 10, 5).client_id(1).build());
         let soon = UnixSeconds::new(scene.desk.chain.unix_seconds() + 1);
         scene.accept(&bob, &ask(MARK + 20, 5).expires_at(soon).build());
+        make_wait(&mut scene, &second);
         let admin_tokens = scene.desk.fund(&admin, 0).unwrap();
         let blank = blank_venue(&mut scene.desk, NEW_ID);
         let (blank_market, mint) = (scene.desk.name(b"market"), scene.desk.name(b"mint"));
@@ -312,6 +314,7 @@ impl World {
             Tag::EnforceDeadman => {
                 (vec![Market, Ledger], venue.enforce_deadman(&self.scene.market(), target(&self.scene.bob), 9))
             }
+            Tag::RunDelayed => (vec![Market, Ledger], venue.run_delayed(&self.scene.market(), 9)),
             Tag::DropExpired => {
                 let handle = read::handles(desk, &self.scene.bob.trader, 0)[0];
                 (vec![Market, Ledger], venue.drop_expired(&self.scene.market(), &[handle]))
@@ -454,4 +457,12 @@ fn beside(scene: &mut Scene, id: u64, admin: Address) -> Other {
     assert_eq!(traders[0].trader.cell, scene.alice.trader.cell);
     assert_eq!(traders[0].trader.generation, scene.alice.trader.generation);
     other
+}
+
+/// From now on takers wait a slot in the first market, and the first one does.
+fn make_wait(scene: &mut Scene, party: &Party) {
+    let market = scene.market();
+    patch(&mut scene.desk.chain, market, offset_of!(MarketHeader, taker_delay), &1u32.to_le_bytes());
+    scene.accept(party, &bid(MARK + 10, 1).immediate_or_cancel().build());
+    assert_eq!(scene.desk.market_view(0).unwrap().header.delayed_len, 1);
 }

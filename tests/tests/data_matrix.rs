@@ -64,7 +64,7 @@ const fn length(tag: Tag) -> usize {
         // With the instance's handles, two and one.
         Tag::CancelOrders => 48,
         Tag::DropExpired => 32,
-        Tag::CancelAll | Tag::UpdatePrice | Tag::Sweep | Tag::Unstake => 16,
+        Tag::CancelAll | Tag::UpdatePrice | Tag::Sweep | Tag::RunDelayed | Tag::Unstake => 16,
         Tag::Deposit | Tag::Withdraw | Tag::CancelOrder | Tag::StakePool | Tag::RequestUnstake | Tag::FundPool => 24,
         Tag::SettleMarketPosition | Tag::CancelForRisk | Tag::Liquidate | Tag::AbsorbShortfall | Tag::Deleverage => 24,
         Tag::TransferCash | Tag::TakeOver => 32,
@@ -89,6 +89,7 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::CancelOrders => (13..16).chain(20..24).chain(36..40).collect(),
         Tag::EnforceDeadman => (17..24).collect(),
         Tag::DropExpired => (9..16).chain(20..24).collect(),
+        Tag::RunDelayed => (9..16).collect(),
         Tag::TransferCash | Tag::TakeOver => (20..24).collect(),
         Tag::CancelForRisk => (17..24).collect(),
         Tag::Liquidate => (21..24).collect(),
@@ -106,7 +107,7 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::ListMarket => {
             let tier = |number: usize| 8 + offset_of!(ListingParameters, tiers) + number * 16;
             let source = |number: usize| 8 + offset_of!(ListingParameters, sources) + number * 104;
-            let after_lengths = 8 + offset_of!(ListingParameters, tiers_len) + 1;
+            let after_lengths = 8 + offset_of!(ListingParameters, taker_delay) + 1;
             // Three tiers and two sources are given.
             let given = (0..3).flat_map(|number| tier(number) + 12..tier(number + 1));
             let sources = (0..2).flat_map(|number| source(number) + 2..source(number) + 8);
@@ -369,6 +370,7 @@ fn fields() -> Vec<Field> {
         field(Tag::AmendOrder, 32, 4, [230_000, 4_000_000], EngineError::OrderOutsideBand),
         field(Tag::Heartbeat, 12, 4, [1, 4, 86_401, 1 << 31, (1 << 32) - 1], Refusal::FieldInvalid),
         field(Tag::EnforceDeadman, 16, 1, [0], Refusal::FieldInvalid),
+        field(Tag::RunDelayed, 8, 1, [0], Refusal::FieldInvalid),
         field(Tag::UpdatePrice, 8, 2, [1, 2, 3], Refusal::WrongAddress),
         field(Tag::UpdatePrice, 8, 2, [4, 31, 32, 255, 65_535], EngineError::MarketNotFound),
     ]
@@ -459,6 +461,7 @@ fn listing_fields() -> Vec<Field> {
         field(tag, at(offset_of!(ListingParameters, sources_len)), 1, [0, 1], Refusal::FieldInvalid),
         field(tag, at(offset_of!(ListingParameters, tiers_len)), 1, [0, 1, 2], Refusal::FieldInvalid),
         field(tag, at(offset_of!(ListingParameters, tiers_len)), 1, (7..=255).collect::<Vec<_>>(), tiers),
+        field(tag, at(offset_of!(ListingParameters, taker_delay)), 1, (26..=255).collect::<Vec<_>>(), parameters),
         field(tag, kind, 1, [0].into_iter().chain(6..=255).collect::<Vec<_>>(), oracle),
         field(tag, risk(offset_of!(RiskParameters, step)), 4, [0, 50_001], listing_risk),
         field(tag, risk(offset_of!(RiskParameters, step)), 4, [10_000], EngineError::ListingEnvelopeExceeded),

@@ -156,6 +156,7 @@ enum Operation {
     CancelByClientId { trader: Trader, market: usize, client_id: u64 },
     Amend { trader: Trader, market: usize, order: (NodeIndex, Sequence), price: u32, lots: u64 },
     DropExpired { market: usize, orders: Vec<(NodeIndex, Sequence)> },
+    RunDelayed { market: usize, limit: u8 },
     Heartbeat { trader: Trader, seconds: u32 },
     EnforceDeadman { market: usize, target: Target, limit: u8 },
     Collect { target: Address, atoms: u64 },
@@ -188,6 +189,7 @@ impl Operation {
             Self::CancelByClientId { .. } => "CancelByClientId",
             Self::Amend { .. } => "AmendOrder",
             Self::DropExpired { .. } => "DropExpired",
+            Self::RunDelayed { .. } => "RunDelayed",
             Self::Heartbeat { .. } => "Heartbeat",
             Self::EnforceDeadman { .. } => "EnforceDeadman",
             Self::Collect { .. } => "CollectFees",
@@ -228,6 +230,7 @@ impl Operation {
             | Self::CancelByClientId { .. }
             | Self::Amend { .. }
             | Self::DropExpired { .. }
+            | Self::RunDelayed { .. }
             | Self::Heartbeat { .. }
             | Self::EnforceDeadman { .. } => self.change(desk),
             _ => self.step_of_the_ladder(desk),
@@ -246,6 +249,7 @@ impl Operation {
                 venue.amend_order(trader, &address(*market), *order, Ticks::new(*price), Lots::new(*lots))
             }
             Self::DropExpired { market, orders } => venue.drop_expired(&address(*market), orders),
+            Self::RunDelayed { market, limit } => venue.run_delayed(&address(*market), *limit),
             Self::Heartbeat { trader, seconds } => venue.heartbeat(trader, *seconds),
             Self::EnforceDeadman { market, target, limit } => venue.enforce_deadman(&address(*market), *target, *limit),
             _ => panic!("{self:?} is none"),
@@ -335,7 +339,9 @@ impl Operation {
                 let cell = find(&ledger.view(), trader, true)?;
                 engine::account::heartbeat(&mut ledger, now, cell, *seconds)?;
             }
-            Self::DropExpired { market, .. } | Self::EnforceDeadman { market, .. } => {
+            Self::DropExpired { market, .. }
+            | Self::RunDelayed { market, .. }
+            | Self::EnforceDeadman { market, .. } => {
                 self.clear(native, now, *market)?;
             }
             _ => self.wind_up(native, now)?,
@@ -386,6 +392,7 @@ impl Operation {
         let mut trading = Trading { market, ledger, now };
         match self {
             Self::DropExpired { orders, .. } => trading.drop_expired(handles(orders))?,
+            Self::RunDelayed { limit, .. } => trading.run_delayed(*limit)?,
             Self::EnforceDeadman { target, limit, .. } => {
                 let target = scan::live(&trading.ledger, target.trader, target.generation)?;
                 trading.enforce_deadman(target, *limit)?
@@ -635,6 +642,8 @@ impl Run {
     /// Orders are amended, cancelled many at a time or by what is known of them, and cleared by others.
     fn change(&mut self, market: usize) -> Operation {
         let count = self.random.random_range(1..5);
+        // Where takers wait.
+        let delayed = self.desk.markets.iter().position(|market| market.parameters.taker_delay > 0);
         let named: Vec<_> = (0..count)
             .map(|_| {
                 let any = self.trader();
@@ -650,6 +659,9 @@ impl Run {
         let (price, lots, client_id) =
             node.map_or((1, 1, 1), |node| (node.price.get(), node.lots.get(), node.client_id));
         let random = &mut self.random;
+        if let Some(market) = delayed.filter(|_| random.random_bool(0.3)) {
+            return Operation::RunDelayed { market, limit: random.random_range(1..4) };
+        }
         match random.random_range(0..10) {
             0 => Operation::CancelOrders { trader, market, orders },
             1 => Operation::CancelByClientId { trader, market, client_id },
@@ -800,7 +812,7 @@ impl Run {
     fn list(&mut self) -> Operation {
         let market = self.desk.name(b"market");
         let feed = key_of(&self.desk.name(b"feed"));
-        let spec = MarketSpec { side_capacity: scene::SIDE, ..MarketSpec::eth() };
+        let spec = MarketSpec { side_capacity: scene::SIDE, taker_delay: 3, ..MarketSpec::eth() };
         let parameters = Box::new(spec.parameters(&[engine::state::OracleSource::pyth(feed)]));
         let size = engine::state::market::market_size(parameters.side_capacity, parameters.events_capacity);
         self.desk.chain.create_account(market, size, PROGRAM).unwrap();
@@ -921,6 +933,7 @@ fn assert_varied(run: &Run) {
         "CancelByClientId",
         "AmendOrder",
         "DropExpired",
+        "RunDelayed",
         "EnforceDeadman",
         "CancelForRisk",
         "Liquidate",

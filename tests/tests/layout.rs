@@ -26,7 +26,10 @@ use quantdesk_client::{
 };
 use quantdesk_program::{
     instruction::{
-        crank::{drop_expired::DropExpired, enforce_deadman::EnforceDeadman, sweep::Sweep, update_price::UpdatePrice},
+        crank::{
+            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, run_delayed::RunDelayed, sweep::Sweep,
+            update_price::UpdatePrice,
+        },
         exchange::{
             collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
             set_market_status::SetMarketStatus,
@@ -115,7 +118,7 @@ layout! {
     LadderLevel: 16, align 8 { lots 0 distance 8 }
     LadderSide: 144, align 8 { levels 0 used 128 node 136 level 140 }
     Ladder: 344, align 8 { quoter 0 sequence 32 order 40 mid 48 position 52 bids 56 asks 200 }
-    Delayed: 16, align 8 { slot 0 node 8 match_limit 14 }
+    Delayed: 16, align 8 { slot 0 node 8 match_limit 13 }
     Annex: 11648, align 8 { ladders 0 delayed 5504 pegged_bids 7552 pegged_asks 9600 }
     Deleverage: 80, align 8 {
         trader 4 cursor 8 price 12 number 16 lots 24 quote 32 profitable 40 opposite 48 profitable_passed 56
@@ -139,7 +142,7 @@ layout! {
         symbol 0 tick_size 16 lot_size 24 lots_min 32 lots_max 40 position_max 48 open_interest_max 56 tick_value 64
         price_max 68 band 72 taker_fee 76 maker_fee 80 maintenance 84 confidence_max 88 divergence_max 92
         fresh_seconds 96 dead_seconds 100 side_capacity 104 events_capacity 108 sources_min 112 sources_len 113
-        tiers_len 114 tiers 120 sources 216 risk 632
+        tiers_len 114 taker_delay 115 tiers 120 sources 216 risk 632
     }
     TierParameters: 16, align 8 { notional_max 0 rate 8 }
     GrowLedger: 8, align 4 { cells 0 }
@@ -164,6 +167,7 @@ layout! {
     Heartbeat: 8, align 4 { generation 0 seconds 4 }
     EnforceDeadman: 16, align 4 { target 0 limit 8 }
     DropExpired: 8, align 1 { count 0 }
+    RunDelayed: 8, align 1 { limit 0 }
     UpdatePrice: 8, align 2 { market 0 }
     SetMarketStatus: 8, align 2 { market 0 status 2 }
     MarginParameters: 112, align 8 { market 0 tiers_len 2 maintenance 4 ramp_seconds 8 tiers 16 }
@@ -209,6 +213,7 @@ fn tags_are_unique_and_in_their_blocks() {
         ("Sweep", 63),
         ("EnforceDeadman", 64),
         ("DropExpired", 65),
+        ("RunDelayed", 66),
         ("CancelForRisk", 80),
         ("Liquidate", 81),
         ("TakeOver", 82),
@@ -255,7 +260,7 @@ const REFUSALS: [(&str, u32); 28] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 69] = [
+const ENGINE_ERRORS: [(&str, u32); 73] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -290,6 +295,10 @@ const ENGINE_ERRORS: [(&str, u32); 69] = [
     ("MarketNotActive", 512),
     ("MatchLimitOutOfRange", 513),
     ("OrderNotAmendable", 514),
+    ("OrderWaiting", 520),
+    ("OrderNotDelayable", 521),
+    ("TakersTooMany", 522),
+    ("TakerNotDue", 523),
     ("BelowInitialMargin", 600),
     ("PositionTooLarge", 601),
     ("OpenInterestTooLarge", 602),

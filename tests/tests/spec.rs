@@ -30,8 +30,8 @@ use quantdesk_program::{
     account::{pda, resize},
     instruction::{
         crank::{
-            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, settle_market_position::SettleMarketPosition,
-            sweep::Sweep, update_price::UpdatePrice,
+            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, run_delayed::RunDelayed,
+            settle_market_position::SettleMarketPosition, sweep::Sweep, update_price::UpdatePrice,
         },
         exchange::{
             collect_fees::CollectFees,
@@ -266,7 +266,7 @@ fn account_layouts() {
     same_account!(Ladder { quoter, sequence, order, mid, position, bids, asks });
     same_account!(LadderSide { levels, used, node, level });
     same_account!(LadderLevel { lots, distance });
-    same_account!(Delayed { slot, node, match_limit }, private kind, self_trade);
+    same_account!(Delayed { slot, node, match_limit }, private kind);
     let heading = "Deleverage: 80 bytes";
     same_layout!(heading, layout_of(&table(heading, "offset"), heading), market::Deleverage {
         trader, cursor, price, number, lots, quote, profitable, opposite, profitable_passed, others_passed, closed,
@@ -528,6 +528,7 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::Sweep => venue.sweep(1),
         Tag::EnforceDeadman => venue.enforce_deadman(&market, target, 1),
         Tag::DropExpired => venue.drop_expired(&market, &[handle; 3]),
+        Tag::RunDelayed => venue.run_delayed(&market, 1),
         Tag::CancelForRisk => venue.cancel_for_risk(&market, target, 1),
         Tag::Liquidate => venue.liquidate(&trader, &market, target, 1),
         Tag::TakeOver => venue.take_over(&trader, &market, target, Lots::new(1)),
@@ -631,6 +632,7 @@ fn arguments_of_administration_and_collateral() {
     same_layout!("Unstake", inline(Tag::Unstake), Unstake { generation });
     same_layout!("FundPool", inline(Tag::FundPool), MoveCash { generation, atoms });
     same_layout!("Sweep", inline(Tag::Sweep), Sweep { cells });
+    same_layout!("RunDelayed", inline(Tag::RunDelayed), RunDelayed { limit });
 }
 
 #[test]
@@ -728,6 +730,7 @@ fn arguments_of_a_listing() {
             sources_min,
             sources_len,
             tiers_len,
+            taker_delay,
             tiers,
             sources,
             risk,
@@ -774,10 +777,9 @@ fn event_kinds() {
     let cashes = |byte: u8| patched::<event::CashEvent>(kind, &[byte]).kind().map(|kind| format!("{kind:?}"));
     let compare = |table: &Table, decoded: &dyn Fn(u8) -> Option<String>| {
         assert_eq!(decoded(0), None);
-        for (byte, row) in (1u8..=u8::MAX).zip(table.iter().skip(1).map(Some).chain(std::iter::repeat(None))) {
-            let listed = row.map(|row| (row[0].clone(), row[1].clone()));
-            assert_eq!(listed, decoded(byte).map(|name| (byte.to_string(), format!("`{name}`"))));
-        }
+        let known = (1u8..=u8::MAX).filter_map(|byte| Some((byte.to_string(), format!("`{}`", decoded(byte)?))));
+        let listed = table.iter().skip(1).map(|row| (row[0].clone(), row[1].clone()));
+        assert_eq!(listed.collect::<Vec<_>>(), known.collect::<Vec<_>>());
     };
     compare(trade, &trades);
     compare(cash, &cashes);
@@ -787,7 +789,7 @@ fn event_kinds() {
 
 #[test]
 fn listing_bounds_and_limits() {
-    let bounds: [(&str, u64); 23] = [
+    let bounds: [(&str, u64); 24] = [
         ("RATE_MIN", listing::RATE_MIN.get().into()),
         ("RATE_MAX", listing::RATE_MAX.get().into()),
         ("MAINTENANCE_MIN", listing::MAINTENANCE_MIN.get().into()),
@@ -799,6 +801,7 @@ fn listing_bounds_and_limits() {
         ("FRESH_SECONDS_MAX", listing::FRESH_SECONDS_MAX.into()),
         ("DEAD_SECONDS_MAX", listing::DEAD_SECONDS_MAX.into()),
         ("SIDE_CAPACITY_MAX", market::SIDE_CAPACITY_MAX.into()),
+        ("TAKER_DELAY_MAX", listing::TAKER_DELAY_MAX.into()),
         ("NOTIONAL_BOUND", listing::NOTIONAL_BOUND),
         ("LOT_VALUE_MAX", listing::LOT_VALUE_MAX),
         ("STEP_MAX", listing::STEP_MAX.get().into()),
@@ -816,13 +819,14 @@ fn listing_bounds_and_limits() {
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 19] = [
+    let limits: [(&str, u64); 20] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
         ("`TIERS_MAX`", row::TIERS_MAX as u64),
         ("`SIDE_CAPACITY_MAX`", market::SIDE_CAPACITY_MAX.into()),
         ("`ORDERS_PER_POSITION_MAX`", ORDERS_PER_POSITION_MAX.into()),
+        ("`DELAYED_MAX`", state::annex::DELAYED_MAX as u64),
         ("u8", u8::MAX.into()),
         ("`CELLS_MAX`", CELLS_MAX.into()),
         ("`ACCOUNT_SIZE_MAX`", ledger::ACCOUNT_SIZE_MAX as u64),

@@ -1,6 +1,7 @@
 //! What is measured, table by table.
 
 pub mod blocks;
+pub mod delay;
 pub mod fills;
 pub mod life;
 pub mod margin;

@@ -52,7 +52,8 @@ pub fn tables(vm: &mut Vm, stages: &[Stage]) -> Result<Vec<Table>> {
         "Placing and cancelling",
         "The trader has one position and, unless said otherwise, no other order in the market.",
     );
-    let cases: Vec<Case> = places().into_iter().chain(cancels()).chain(changes()).chain(refusals()).collect();
+    let cases = places().into_iter().chain(cancels()).chain(changes()).chain(super::delay::cases());
+    let cases: Vec<Case> = cases.chain(refusals()).collect();
     compare(vm, &mut resting, stages, &cases)?;
 
     let mut own = Table::new(
