@@ -7,7 +7,8 @@
 //! * [`input`], [`path`] — market data from files, and the built-in day.
 //! * [`floor`] — the exchange at work: customers, journal, liquidation ladder, checks.
 //! * [`actors`] — makers, takers, leveraged traders, the oracle crank, keepers and liquidators.
-//! * [`scenario`] — whole runs: the built-in day, the replay of recorded trades, crashes by leverage and depth.
+//! * [`scenario`] — whole runs: the built-in day, the replay of recorded trades, crashes by leverage and depth, sandwiches
+//!   and stale quotes with a taker delay and without.
 //! * [`report`] — what a run leaves behind.
 
 pub mod actors;

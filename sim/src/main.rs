@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use quantdesk_sim::{
     desk::QUOTE_DECIMALS,
     report,
-    scenario::{Options, Outcome, crash, market_day, replay},
+    scenario::{Options, Outcome, crash, market_day, mev, replay},
 };
 use std::{
     io::{ErrorKind, Write, stdout},
@@ -67,6 +67,17 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         pages: Option<PathBuf>,
     },
+    /// A sandwich searcher and a stale-quote sniper against makers and takers, with a taker delay and without.
+    ///
+    /// Fails if the attacks do not pay without the delay, or do with it, or if with it takers pay more than the book showed.
+    Mev {
+        /// Slots of each of the four runs.
+        #[arg(long, value_name = "N", default_value_t = 8_000, value_parser = clap::value_parser!(u32).range(500..=1_000_000))]
+        slots: u32,
+        /// Slots that taking orders wait in the runs with a delay.
+        #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=25))]
+        delay: u8,
+    },
 }
 
 fn level(text: &str) -> Result<u32, String> {
@@ -98,6 +109,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let Outcome { mut record, state_before_drain, .. } = match &arguments.command {
         None => market_day::run(&options)?,
         Some(Command::Replay { trades, klines }) => replay::run(&options, trades, klines)?,
+        Some(Command::Mev { slots, delay }) => {
+            mev::run(&options, &mev::Terms { slots: *slots as usize, delay: *delay })?
+        }
         Some(Command::Crash { levels, depth, pool, pages }) => {
             let pool = pool * 10u64.pow(QUOTE_DECIMALS.into());
             let grid = crash::Grid { levels: levels.clone(), depths: depth.clone(), pool };

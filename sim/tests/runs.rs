@@ -4,8 +4,8 @@ use anyhow::Result;
 use quantdesk_sim::{
     desk::DeskConfig,
     floor::{Floor, Role},
-    report::RunRecord,
-    scenario::{Options, Outcome, crash, market_day, replay},
+    report::{Exhibit, RunRecord},
+    scenario::{Options, Outcome, crash, market_day, mev, replay},
 };
 use std::{fs, path::PathBuf};
 
@@ -151,5 +151,27 @@ fn a_pool_that_is_used_up_starts_anew_and_counterparties_bear_the_rest() -> Resu
     assert!(figures.pool_paid >= 5_000_000_000 && figures.shortfall > 2 * figures.pool_paid, "{figures:?}");
     let stakers = figures.record.balances.iter().filter(|balance| balance.role == "pool staker");
     assert!(stakers.clone().count() == 4 && stakers.clone().all(|balance| balance.withdrawn == 0.0));
+    Ok(())
+}
+
+#[test]
+fn attacks_on_takers_and_makers_pay_without_a_delay_and_not_with_it() -> Result<()> {
+    let run = |seed, slots| mev::run(&options(seed), &mev::Terms { slots, delay: 2 });
+    let (first, again) = (run(1, 1_500)?, run(1, 1_500)?);
+    assert_eq!(hashes(&first), hashes(&again));
+    check(&first.record);
+    let ids: Vec<_> = first.record.checks.iter().take(7).map(|check| check.id.as_str()).collect();
+    assert_eq!(ids, ["V1", "V2", "V3", "V4", "V5", "V6", "V7"]);
+    let Some(Exhibit::Table { head, rows, .. }) = first.record.exhibits.first() else { anyhow::bail!("no comparison") };
+    assert_eq!(head, &["who", "no attack", "no delay", "blind delay", "delay"]);
+    assert_eq!(rows.last().map(|row| row[1..].join(" ")).as_deref(), Some("$0 $0 $0 $0"), "nothing is lost on the way");
+    Ok(())
+}
+
+#[test]
+fn a_delay_no_longer_than_makers_need_protects_nobody() -> Result<()> {
+    let record = mev::run(&options(1), &mev::Terms { slots: 1_500, delay: 1 })?.record;
+    let failed: Vec<_> = record.checks.iter().filter(|check| !check.passed).map(|check| check.id.as_str()).collect();
+    assert_eq!(failed, ["V4", "V5", "V6"]);
     Ok(())
 }

@@ -26,6 +26,10 @@ pub enum Role {
     Keeper,
     /// Takes positions over and sells them.
     Liquidator,
+    /// Trades around orders it sees before they land.
+    Searcher,
+    /// Takes quotes that the price has left behind.
+    Sniper,
 }
 
 impl Role {
@@ -41,6 +45,8 @@ impl Role {
             Self::Staker => "pool staker",
             Self::Keeper => "keeper",
             Self::Liquidator => "liquidator",
+            Self::Searcher => "sandwich searcher",
+            Self::Sniper => "stale-quote sniper",
         }
     }
 }

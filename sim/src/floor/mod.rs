@@ -144,11 +144,22 @@ impl Floor {
         self.send("PlaceOrder, resting", self.place_order(account, market, order))
     }
 
-    /// Places an order that rests nothing. Returns lots filled, or `None` if it was refused.
+    /// Places an order that rests nothing; where taking orders wait, lets time pass until it has run. Returns lots filled, or
+    /// `None` if it was refused.
     pub fn take(&mut self, account: usize, market: usize, order: &NewOrder) -> Result<Option<u64>> {
         let cell = self.accounts[account].trader.cell;
-        let accepted = self.send("PlaceOrder, taking", self.place_order(account, market, order))?;
-        Ok(if accepted { Some(self.read_fills(market, cell)?) } else { None })
+        if !self.send("PlaceOrder, taking", self.place_order(account, market, order))? {
+            return Ok(None);
+        }
+        let mut filled = self.read_fills(market, cell)?;
+        while self.desk.market_view(market)?.header.delayed_len > 0 {
+            for _ in 0..self.desk.markets[market].parameters.taker_delay {
+                self.desk.chain.next_slot();
+            }
+            self.send("RunDelayed", self.desk.venue.run_delayed(&self.desk.markets[market].address, u8::MAX))?;
+            filled += self.read_fills(market, cell)?;
+        }
+        Ok(Some(filled))
     }
 
     fn place_order(&self, account: usize, market: usize, order: &NewOrder) -> Instruction {
@@ -174,6 +185,11 @@ impl Floor {
         let trader = view.trader(self.accounts[account].trader.cell).map_err(engine)?;
         let index = self.desk.markets[market].index;
         Ok(view.positions(trader).map(|(_, position)| position).find(|position| position.market == index))
+    }
+
+    /// Whose a cell of the ledger is.
+    pub fn account_in(&self, cell: CellIndex) -> Option<usize> {
+        self.by_cell.get(&cell).copied()
     }
 
     /// Best price of a side in ticks.

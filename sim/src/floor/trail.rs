@@ -19,7 +19,7 @@ impl Floor {
     }
 
     /// Reads what was written to a market's trail since the last time, books fills, fees and the ladder's steps.
-    pub(super) fn read_trades(&mut self, market: usize) -> Result<Vec<TradeEvent>> {
+    pub fn read_trades(&mut self, market: usize) -> Result<Vec<TradeEvent>> {
         let row = self.desk.ledger_view()?.row(self.desk.markets[market].index).map_err(engine)?;
         let (tick_value, tick_size) = (row.tick_value, row.tick_size);
         let view = self.desk.market_view(market)?;

@@ -28,6 +28,23 @@ impl Floor {
     }
 }
 
+impl Floor {
+    /// What an account would be worth if its position in `market` were closed at a price in 1e-12 quote units, less the
+    /// funding it owes; in atoms, rounded down. For accounts that trade in no other market.
+    pub fn worth_at(&self, account: usize, market: usize, price: u64) -> Result<i128> {
+        let view = self.desk.ledger_view()?;
+        let row = self.row(market)?;
+        let trader = view.trader(self.accounts[account].trader.cell).map_err(engine)?;
+        let mut worth = i128::from(trader.cash.get().get());
+        if let Some(position) = self.position(account, market)? {
+            let base = i128::from(position.base.get()) * i128::from(row.tick_value.get());
+            let value = (base * i128::from(price)).div_euclid(i128::from(row.tick_size.get()));
+            worth += value + i128::from(position.quote.get().get()) - overshoot::due(row, position);
+        }
+        Ok(worth)
+    }
+}
+
 impl Worth {
     fn of(view: &LedgerView<'_>) -> Result<Self> {
         let atoms = |bucket: quantdesk_client::engine::money::Balance| i128::from(bucket.get().get());

@@ -238,6 +238,62 @@ pub fn equity(role: &str, actors: &[&ActorSeries]) -> anyhow::Result<Chart> {
     Ok(Chart { title, legend, svg })
 }
 
+/// Amounts over time, a colour each.
+pub fn lines(title: &str, lines: &[(String, Vec<EquityPoint>)]) -> anyhow::Result<Chart> {
+    let all = || lines.iter().flat_map(|(_, points)| points);
+    let frame = Frame {
+        width: HALF_WIDTH,
+        height: 220,
+        head: 6,
+        time: span(all().map(|point| point.0)),
+        values: padded(all().map(|point| point.1).chain([0.0])),
+        label: format::usd_axis,
+    };
+    let colored = || lines.iter().zip(NAMED_ACTORS);
+    let svg = frame.draw(|plot| {
+        for ((_, points), color) in colored() {
+            line(plot, pairs(points), color, 2)?;
+        }
+        Ok(())
+    })?;
+    let legend = colored().map(|((name, _), color)| LegendEntry::new(color, "line", name)).collect();
+    Ok(Chart { title: title.into(), legend, svg })
+}
+
+/// Shares of ranges of a figure: bars of each series over the other, the later ones in front.
+pub fn histogram(
+    title: &str,
+    from: f64,
+    width: f64,
+    unit: &str,
+    series: &[(String, Vec<f64>)],
+) -> anyhow::Result<Chart> {
+    let count = series.iter().map(|(_, shares)| shares.len()).max().unwrap_or(0);
+    let range = from..from + width * count.max(1) as f64;
+    let (ticks, step) = value_ticks(&range, HALF_WIDTH / 95);
+    let values = padded(series.iter().flat_map(|(_, shares)| shares.iter().copied()).chain([0.0, 1.0]));
+    let (shares, share_step) = value_ticks(&values, 220 / 42);
+    let across = Axis { range, ticks };
+    let up = Axis { range: 0.0..values.end, ticks: shares };
+    let colored = || series.iter().zip([VERMILLION, BLUE, GREEN]);
+    let figure = |value: &f64| format!("{} {unit}", format::fixed(*value, format::decimals_of(step)));
+    let percent = |value: &f64| format!("{}%", format::fixed(*value, format::decimals_of(share_step)));
+    let svg = canvas(HALF_WIDTH, 220, |root| {
+        plot_on(root, 6, (across, up), (&figure, &percent), |plot| {
+            for ((_, shares), color) in colored() {
+                let bar = |(at, share): (usize, &f64)| {
+                    let left = from + width * at as f64;
+                    Rectangle::new([(left, 0.0), (left + width, *share)], color.mix(0.5).filled())
+                };
+                plot.draw_series(shares.iter().enumerate().map(bar))?;
+            }
+            Ok(())
+        })
+    })?;
+    let legend = colored().map(|((name, _), color)| LegendEntry::new(color, "band", name)).collect();
+    Ok(Chart { title: title.into(), legend, svg })
+}
+
 /// What all accounts are worth together.
 pub fn worth(points: &[SolvencyPoint]) -> anyhow::Result<Chart> {
     solvency("equity of all accounts", points, &[(BLUE, "equity", |point| point.equity)])
@@ -363,28 +419,44 @@ impl Frame {
         let (ticks, step) = value_ticks(&self.values, self.height / 42);
         let greatest = ticks.iter().fold(0.0f64, |greatest, tick| greatest.max(tick.abs()));
         let up = Axis { range: self.values.clone(), ticks };
+        let time_label = |time: &f64| time_label(*time as i64);
+        let value_label = |value: &f64| (self.label)(*value, step, greatest);
         canvas(self.width, self.height, |root| {
-            let mut plot = ChartBuilder::on(root)
-                .margin_top(self.head * SCALE)
-                .margin_right(26 * SCALE)
-                .set_label_area_size(LabelAreaPosition::Left, LABEL_WIDTH * SCALE)
-                .set_label_area_size(LabelAreaPosition::Bottom, 24 * SCALE)
-                .build_cartesian_2d(across, up)?;
-            plot.configure_mesh()
-                .bold_line_style(GRID.stroke_width(SCALE))
-                .axis_style(GREY.stroke_width(SCALE))
-                .label_style(label_font())
-                .set_all_tick_mark_size(4 * SCALE)
-                .x_label_formatter(&|time| time_label(*time as i64))
-                .y_label_formatter(&|value| (self.label)(*value, step, greatest))
-                .draw()?;
-            draw(&mut plot)
+            plot_on(root, self.head, (across, up), (&time_label, &value_label), draw)
         })
     }
 
     fn clamped(&self, value: f64) -> f64 {
         value.clamp(self.values.start, self.values.end)
     }
+}
+
+/// Text of a value on an axis.
+type Label<'a> = &'a dyn Fn(&f64) -> String;
+
+/// Axes across and up with their labels, and what `draw` puts between them.
+fn plot_on(
+    root: &Canvas,
+    head: u32,
+    (across, up): (Axis, Axis),
+    (across_label, up_label): (Label<'_>, Label<'_>),
+    draw: impl FnOnce(&mut Plot) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut plot = ChartBuilder::on(root)
+        .margin_top(head * SCALE)
+        .margin_right(26 * SCALE)
+        .set_label_area_size(LabelAreaPosition::Left, LABEL_WIDTH * SCALE)
+        .set_label_area_size(LabelAreaPosition::Bottom, 24 * SCALE)
+        .build_cartesian_2d(across, up)?;
+    plot.configure_mesh()
+        .bold_line_style(GRID.stroke_width(SCALE))
+        .axis_style(GREY.stroke_width(SCALE))
+        .label_style(label_font())
+        .set_all_tick_mark_size(4 * SCALE)
+        .x_label_formatter(across_label)
+        .y_label_formatter(up_label)
+        .draw()?;
+    draw(&mut plot)
 }
 
 fn canvas(width: u32, height: u32, draw: impl FnOnce(&Canvas) -> anyhow::Result<()>) -> anyhow::Result<String> {

@@ -8,7 +8,7 @@ use minijinja::{Environment, Value, context};
 use super::{
     charts::{self, Chart, LegendEntry},
     format,
-    record::{ActorSeries, MarketSeries, RunRecord},
+    record::{ActorSeries, Exhibit, MarketSeries, RunRecord},
     summary::{self, Table},
 };
 
@@ -42,6 +42,7 @@ fn page(record: &RunRecord) -> anyhow::Result<String> {
         verdict => summary::verdict(record),
         passed => record.all_checks_passed(),
         cards => summary::total_figures(record),
+        exhibits => exhibits(record)?,
         markets => markets.collect::<anyhow::Result<Vec<_>>>()?,
         compute_units => chart(compute_units),
         instructions => table(summary::instructions(record)),
@@ -68,13 +69,34 @@ fn chart(chart: Chart) -> Value {
     }
 }
 
-fn table(table: Table) -> Value {
+fn table(table: Table<'_>) -> Value {
     context! {
         title => table.title,
-        head => table.head,
-        alignment => table.alignment,
+        head => table.head.into_iter().map(Value::from).collect::<Value>(),
+        alignment => Value::from(table.alignment),
         rows => table.rows,
     }
+}
+
+/// Charts and tables in the order of the record; charts of a kind that follow each other are shown side by side.
+fn exhibits(record: &RunRecord) -> anyhow::Result<Vec<Value>> {
+    let is_table = |exhibit: &Exhibit| matches!(exhibit, Exhibit::Table { .. });
+    let mut shown = Vec::new();
+    for group in record.exhibits.chunk_by(|left, right| !is_table(left) && !is_table(right)) {
+        let mut charts = Vec::new();
+        for exhibit in group {
+            match exhibit {
+                Exhibit::Table { .. } => {}
+                Exhibit::Lines { title, lines } => charts.push(chart(charts::lines(title, lines)?)),
+                Exhibit::Histogram { title, from, width, unit, series } => {
+                    charts.push(chart(charts::histogram(title, *from, *width, unit, series)?));
+                }
+            }
+        }
+        let table = group.first().and_then(summary::exhibit).map(table);
+        shown.push(context! { table => table, charts => charts });
+    }
+    Ok(shown)
 }
 
 fn market(market: &MarketSeries) -> anyhow::Result<Value> {
@@ -86,7 +108,7 @@ fn market(market: &MarketSeries) -> anyhow::Result<Value> {
     })
 }
 
-fn events(market: &MarketSeries) -> Table {
+fn events(market: &MarketSeries) -> Table<'_> {
     let row = |event: &super::ChartEvent| {
         vec![
             format::clock_seconds(event.unix_seconds),
@@ -144,6 +166,22 @@ mod tests {
         let record = RunRecord {
             title: "Crash & rebound".into(),
             markets: vec![MarketSeries { symbol: "BTC".into(), points, events: Vec::new() }],
+            exhibits: vec![
+                Exhibit::Table {
+                    title: "Who <gained>".into(),
+                    head: vec!["who".into(), "dollars".into()],
+                    alignment: "lr".into(),
+                    rows: vec![vec!["<makers>".into(), "$7".into()]],
+                },
+                Exhibit::Lines { title: "so far".into(), lines: vec![("makers".into(), vec![EquityPoint(0, -5.0)])] },
+                Exhibit::Histogram {
+                    title: "cost".into(),
+                    from: -2.0,
+                    width: 0.5,
+                    unit: "bps".into(),
+                    series: vec![("delay".into(), vec![10.0, 90.0]), ("none".into(), Vec::new())],
+                },
+            ],
             actors: (0..3).map(actor).collect(),
             balances: vec![FinalBalance { actor: "<taker 1>".into(), ..FinalBalance::default() }],
             ..RunRecord::default()
@@ -153,6 +191,9 @@ mod tests {
         write(&record, &path).expect("writes");
         let page = fs::read_to_string(&path).expect("page");
         assert!(page.contains("<h1>Crash &amp; rebound</h1>") && page.contains("&lt;taker 1&gt;"));
+        assert!(page.contains("Who &lt;gained&gt;") && page.contains("&lt;makers&gt;") && !page.contains("NaN"));
+        // A price chart with its two companions, one of equity, and those of the exhibits.
+        assert_eq!(page.matches("<svg").count(), 6);
         assert!(!page.contains("<taker") && !page.contains("<script") && !page.contains("src="));
         assert!(!page.replace("http://www.w3.org/2000/svg", "").contains("http"));
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());

@@ -12,7 +12,7 @@ mod summary;
 pub use format::{integer, usd, usd_whole};
 pub use html::write;
 pub use record::{
-    ActorSeries, ChartEvent, Check, EquityPoint, FinalBalance, InstructionMeter, InstructionStats, LadderRung,
+    ActorSeries, ChartEvent, Check, EquityPoint, Exhibit, FinalBalance, InstructionMeter, InstructionStats, LadderRung,
     MarketSeries, MoneyFlow, PricePoint, Refusal, RunRecord, Sample, SolvencyPoint, Totals, Trace, thinned,
 };
 pub use summary::render;

@@ -29,6 +29,9 @@ pub struct RunRecord {
     pub state_hash: String,
     /// Hex digest of the program's file.
     pub program_sha256: String,
+    /// What the scenario shows besides what every run does.
+    #[serde(default)]
+    pub exhibits: Vec<Exhibit>,
     /// Prices, depth and events by market.
     pub markets: Vec<MarketSeries>,
     /// Equity over time by actor.
@@ -58,6 +61,42 @@ pub struct RunRecord {
     pub ownerless_atoms: u64,
     /// Real time that the run took.
     pub wall_seconds: f64,
+}
+
+/// Something that a scenario alone has to show.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub enum Exhibit {
+    /// Rows of text.
+    Table {
+        /// Heading.
+        title: String,
+        /// Of the columns.
+        head: Vec<String>,
+        /// One letter per column: `l` for words, `r` for figures.
+        alignment: String,
+        /// As long as the head.
+        rows: Vec<Vec<String>>,
+    },
+    /// Amounts in quote units over time.
+    Lines {
+        /// Heading.
+        title: String,
+        /// Name and points of each.
+        lines: Vec<(String, Vec<EquityPoint>)>,
+    },
+    /// How often a figure was in which range.
+    Histogram {
+        /// Heading.
+        title: String,
+        /// Lower end of the first range; what is below is counted in it, what is beyond the last one in that.
+        from: f64,
+        /// Width of every range.
+        width: f64,
+        /// Unit of the figure.
+        unit: String,
+        /// Name and shares in percent of each series.
+        series: Vec<(String, Vec<f64>)>,
+    },
 }
 
 /// One market over the run.

@@ -12,7 +12,7 @@ use tabled::{
 
 use super::{
     format,
-    record::{FinalBalance, RunRecord},
+    record::{Exhibit, FinalBalance, RunRecord},
 };
 
 const TERMINAL_COLUMNS: usize = 100;
@@ -20,11 +20,11 @@ const TERMINAL_COLUMNS: usize = 100;
 const ACTORS_LISTED_MAX: usize = 12;
 
 /// Rows of text under a head, or without one if it is empty.
-pub struct Table {
+pub struct Table<'a> {
     pub title: String,
-    pub head: Vec<&'static str>,
+    pub head: Vec<&'a str>,
     /// One letter per column: `l` for words, `r` for figures.
-    pub alignment: &'static str,
+    pub alignment: &'a str,
     pub rows: Vec<Vec<String>>,
 }
 
@@ -71,8 +71,9 @@ pub fn verdict(record: &RunRecord) -> String {
     }
 }
 
-pub fn tables(record: &RunRecord) -> Vec<Table> {
-    let mut tables = vec![totals(record), ladder(record), instructions(record), refusals(record), money(record)];
+pub fn tables(record: &RunRecord) -> Vec<Table<'_>> {
+    let mut tables: Vec<_> = record.exhibits.iter().filter_map(exhibit).collect();
+    tables.extend([totals(record), ladder(record), instructions(record), refusals(record), money(record)]);
     tables.push(if record.balances.len() <= ACTORS_LISTED_MAX {
         balances_by_actor(record)
     } else {
@@ -81,6 +82,15 @@ pub fn tables(record: &RunRecord) -> Vec<Table> {
     tables.push(checks(record));
     tables.retain(|table| !table.rows.is_empty());
     tables
+}
+
+/// An exhibit, if it is a table.
+pub fn exhibit(exhibit: &Exhibit) -> Option<Table<'_>> {
+    let Exhibit::Table { title, head, alignment, rows } = exhibit else {
+        return None;
+    };
+    let head = head.iter().map(String::as_str).collect();
+    Some(Table { title: title.clone(), head, alignment, rows: rows.clone() })
 }
 
 /// Totals as name and value, the most telling first.
@@ -101,7 +111,7 @@ pub fn total_figures(record: &RunRecord) -> Vec<(&'static str, String)> {
 }
 
 /// Two figures a row.
-fn totals(record: &RunRecord) -> Table {
+fn totals(record: &RunRecord) -> Table<'_> {
     let figures = total_figures(record);
     let (left, right) = figures.split_at(figures.len().div_ceil(2));
     let row = |at: usize| {
@@ -112,7 +122,7 @@ fn totals(record: &RunRecord) -> Table {
     Table { title: "Totals".into(), head: vec![], alignment: "lrlr", rows: (0..left.len()).map(row).collect() }
 }
 
-pub fn ladder(record: &RunRecord) -> Table {
+pub fn ladder(record: &RunRecord) -> Table<'_> {
     let row = |rung: &super::LadderRung| {
         let amount = match rung.meaning.as_str() {
             "" => String::new(),
@@ -128,7 +138,7 @@ pub fn ladder(record: &RunRecord) -> Table {
     }
 }
 
-pub fn instructions(record: &RunRecord) -> Table {
+pub fn instructions(record: &RunRecord) -> Table<'_> {
     let row = |stats: &super::InstructionStats| {
         let figures = [stats.count, stats.failed, stats.p50, stats.p95, stats.p99, stats.max];
         let mut row = vec![stats.name.clone()];
@@ -143,7 +153,7 @@ pub fn instructions(record: &RunRecord) -> Table {
     }
 }
 
-pub fn refusals(record: &RunRecord) -> Table {
+pub fn refusals(record: &RunRecord) -> Table<'_> {
     let row = |refusal: &super::Refusal| {
         vec![refusal.instruction.clone(), refusal.error.clone(), format::integer(refusal.times)]
     };
@@ -155,7 +165,7 @@ pub fn refusals(record: &RunRecord) -> Table {
     }
 }
 
-pub fn money(record: &RunRecord) -> Table {
+pub fn money(record: &RunRecord) -> Table<'_> {
     let row = |flow: &super::MoneyFlow| {
         vec![flow.source.clone(), flow.target.clone(), flow.reason.clone(), format::usd(flow.amount)]
     };
@@ -167,7 +177,7 @@ pub fn money(record: &RunRecord) -> Table {
     }
 }
 
-pub fn balances_by_actor(record: &RunRecord) -> Table {
+pub fn balances_by_actor(record: &RunRecord) -> Table<'_> {
     let row = |balance: &FinalBalance| {
         let mut row = vec![balance.actor.clone(), balance.role.clone()];
         row.extend(figures(&[balance]));
@@ -186,7 +196,7 @@ pub fn balances_by_actor(record: &RunRecord) -> Table {
     }
 }
 
-pub fn balances_by_role(record: &RunRecord) -> Table {
+pub fn balances_by_role(record: &RunRecord) -> Table<'_> {
     let mut roles: Vec<(&str, Vec<&FinalBalance>)> = Vec::new();
     for balance in &record.balances {
         match roles.iter_mut().find(|(role, _)| *role == balance.role) {
@@ -221,7 +231,7 @@ fn figures(balances: &[&FinalBalance]) -> [String; 4] {
     ]
 }
 
-pub fn checks(record: &RunRecord) -> Table {
+pub fn checks(record: &RunRecord) -> Table<'_> {
     let row = |check: &super::Check| {
         let result = if check.passed { "passed" } else { "FAILED" };
         vec![check.id.clone(), check.description.clone(), format::integer(check.times), result.into()]
@@ -234,7 +244,7 @@ pub fn checks(record: &RunRecord) -> Table {
     }
 }
 
-fn in_terminal(table: &Table) -> tabled::Table {
+fn in_terminal(table: &Table<'_>) -> tabled::Table {
     let mut builder = Builder::default();
     if !table.head.is_empty() {
         builder.push_record(table.head.iter().copied());

@@ -5,6 +5,7 @@ pub mod crash;
 mod drain;
 mod driver;
 pub mod market_day;
+pub mod mev;
 mod outcome;
 pub mod replay;
 mod survey;
