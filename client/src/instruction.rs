@@ -4,7 +4,7 @@
 use bytemuck::{NoUninit, bytes_of};
 use quantdesk_engine::{
     CellIndex, Generation, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, Ticks, UnixSeconds,
-    book::{NewOrder, OrderHandle, Replacement, Sides},
+    book::{NewLadder, NewOrder, OrderHandle, Replacement, Sides},
     risk::{life::MarginParameters, listing::ListingParameters},
     state::MarketStatus,
     state::ledger::Policy,
@@ -22,8 +22,8 @@ use quantdesk_program::{
         },
         order::{
             amend_order::AmendOrder, cancel_all::CancelAll, cancel_by_client_id::CancelByClientId,
-            cancel_order::CancelOrder, cancel_orders::CancelOrders, place_order::PlaceOrder,
-            replace_quotes::ReplaceQuotes,
+            cancel_order::CancelOrder, cancel_orders::CancelOrders, move_ladder::MoveLadder, place_order::PlaceOrder,
+            replace_quotes::ReplaceQuotes, set_ladder::SetLadder,
         },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
         risk::{
@@ -279,6 +279,38 @@ impl Venue {
         let mut instruction = self.trade(Tag::ReplaceQuotes, trader, market, &arguments);
         instruction.data.extend_from_slice(bytemuck::cast_slice(wanted.quotes));
         instruction
+    }
+
+    /// Sets the trader's ladder, or takes it away if `wanted` has no levels. After `valid_until` (0: never) the instruction is
+    /// refused.
+    pub fn set_ladder(
+        &self,
+        trader: &Trader,
+        market: &Address,
+        wanted: &NewLadder<'_>,
+        valid_until: UnixSeconds,
+    ) -> Instruction {
+        let arguments = SetLadder::new(trader.generation, wanted, valid_until);
+        let mut instruction = self.trade(Tag::SetLadder, trader, market, &arguments);
+        for side in [wanted.bids, wanted.asks] {
+            instruction.data.extend_from_slice(bytemuck::cast_slice(side.levels));
+        }
+        instruction
+    }
+
+    /// Moves the ladder with this number, of the position in this cell (see [`crate::ladder::find`]), to the middle `mid`;
+    /// its `quoter` signs.
+    pub fn move_ladder(
+        &self,
+        quoter: Address,
+        market: &Address,
+        ladder: (u32, CellIndex),
+        sequence: u64,
+        mid: Ticks,
+    ) -> Instruction {
+        let arguments = MoveLadder::new(sequence, mid, ladder.0, ladder.1);
+        let accounts = vec![signer(quoter), writable(*market)];
+        self.instruction(Tag::MoveLadder, CellIndex::NIL, &arguments, accounts)
     }
 
     /// Cancels the order with this handle.

@@ -58,6 +58,10 @@ pub enum Tag {
     AmendOrder = 45,
     /// Replaces a maker's quotes.
     ReplaceQuotes = 46,
+    /// Sets a maker's ladder.
+    SetLadder = 50,
+    /// Moves a maker's ladder to another middle.
+    MoveLadder = 51,
 
     // 60: cranks
     /// Reads a market's oracle sources and moves its price board.
@@ -98,7 +102,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -120,6 +124,8 @@ impl Tag {
         Self::CancelByClientId,
         Self::AmendOrder,
         Self::ReplaceQuotes,
+        Self::SetLadder,
+        Self::MoveLadder,
         Self::UpdatePrice,
         Self::SettleMarket,
         Self::SettleMarketPosition,
@@ -170,6 +176,8 @@ impl Tag {
             Self::CancelByClientId => "CancelByClientId",
             Self::AmendOrder => "AmendOrder",
             Self::ReplaceQuotes => "ReplaceQuotes",
+            Self::SetLadder => "SetLadder",
+            Self::MoveLadder => "MoveLadder",
             Self::UpdatePrice => "UpdatePrice",
             Self::SettleMarket => "SettleMarket",
             Self::SettleMarketPosition => "SettleMarketPosition",

@@ -118,6 +118,12 @@ pub enum EngineError {
     MatchLimitOutOfRange = 513,
     /// The order is pegged, a ladder's or waiting: it can only be cancelled.
     OrderNotAmendable = 514,
+    /// All ladders of the market are in use, by makers that reserve at least as many lots.
+    LaddersFull = 530,
+    /// A ladder without quoter, with too many levels, not ascending ones, or a reserve or limit without levels.
+    LadderInvalid = 531,
+    /// The position has no ladder with this number.
+    LadderNotFound = 532,
 
     // 600: risk
     /// Equity would end below the initial margin requirement.

@@ -1,6 +1,10 @@
 //! Every checked invariant, once, by its id in `SPEC.md`. Run by tests and the simulator, and by anybody
 //! over live account bytes; none of them changes anything or allocates.
 
+mod ladder;
+
+pub use ladder::ladders;
+
 use crate::{
     error::EngineError,
     outflow,
@@ -73,6 +77,7 @@ pub fn check_all(ledger: &LedgerView<'_>, markets: &[MarketView<'_>], vault_toke
     ledger.traders().try_for_each(|(_, trader)| requirements(ledger, trader))?;
     for market in markets {
         book(ledger, market)?;
+        ladders(ledger, market)?;
         reservations(ledger, market)?;
         deleveraging(ledger, market)?;
     }

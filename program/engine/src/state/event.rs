@@ -22,7 +22,7 @@ pub enum TradeEventKind {
     Expired = 4,
     /// The worst order made room for a better one.
     Evicted = 5,
-    /// An order of the taker's own owner was cancelled or decremented by `lots`.
+    /// An order of the taker's own owner was cancelled or decremented by `lots`, or a level of his ladder consumed.
     SelfTradePrevented = 6,
     /// A reduce-only order was met with nothing left to reduce; `lots` were dropped.
     ReduceOnlyDropped = 7,
@@ -48,6 +48,12 @@ pub enum TradeEventKind {
     DeadmanCancelled = 16,
     /// A quote was moved: order number `client_id` became order `order`, `lots` at `price`, owned by `maker`.
     Replaced = 17,
+    /// A side of a ladder was set: order `order` may fill `lots` and come to `price`, owned by `maker`; `client_id` is the
+    /// maker's number.
+    LadderSet = 20,
+    /// A ladder was moved to the middle `price`: number `client_id` of the last time is number `order` now. Without a time: it
+    /// is that of its transaction.
+    LadderMoved = 21,
 }
 
 /// What a [`CashEvent`] records.
@@ -116,7 +122,7 @@ pub struct TradeEvent {
     pub slot: Slot,
     /// The resting order concerned; 0 for a remainder that never rested.
     pub order: Sequence,
-    /// The order's client id.
+    /// The order's client id; of a ladder's, the maker's number of its last move.
     pub client_id: u64,
     /// Size.
     pub lots: Lots,
@@ -205,6 +211,8 @@ impl TradeEvent {
             15 => TradeEventKind::Amended,
             16 => TradeEventKind::DeadmanCancelled,
             17 => TradeEventKind::Replaced,
+            20 => TradeEventKind::LadderSet,
+            21 => TradeEventKind::LadderMoved,
             _ => return None,
         })
     }

@@ -40,7 +40,9 @@ pub struct Audit {
     coalition: Group,
     others: Group,
     fees_collected: i128,
-    /// Limits of orders that rest, by market and number.
+    /// Prices of orders that rest, by market and number.
+    prices: BTreeMap<(usize, u64), i128>,
+    /// Limits of ladders' sides, likewise.
     limits: BTreeMap<(usize, u64), i128>,
 }
 
@@ -158,6 +160,9 @@ impl Audit {
             let received = if event.side == Side::Ask { value } else { -value };
             match event.kind {
                 TradeEventKind::Placed => {
+                    self.prices.insert((market, event.order), event.price);
+                }
+                TradeEventKind::LadderSet => {
                     self.limits.insert((market, event.order), event.price);
                 }
                 TradeEventKind::Filled => {
@@ -193,11 +198,14 @@ impl Audit {
         Ok(flows)
     }
 
-    /// A resting order fills at its own price, a taking one at its limit or better; a liquidation has no limit of its
+    /// A resting order fills at its own price, a ladder at its limit or better, a taking order at its limit or better; a liquidation has no limit of its
     /// owner's.
     fn check_limits(&self, op: &Op, market: usize, event: &Event) -> Explained {
-        let resting = self.limits.get(&(market, event.order));
-        if resting != Some(&event.price) {
+        let order = &(market, event.order);
+        let (resting, limit) = (self.prices.get(order), self.limits.get(order));
+        let kept = limit
+            .is_some_and(|limit| if event.side == Side::Bid { event.price <= *limit } else { event.price >= *limit });
+        if resting != Some(&event.price) && !kept {
             return Err(format!("an order at {resting:?} filled at {}", event.price));
         }
         let Op::Place { order, .. } = op else { return Ok(()) };
@@ -235,6 +243,8 @@ fn market_of(op: &Op) -> Option<usize> {
     match op {
         Op::Place { market, .. }
         | Op::Amend { market, .. }
+        | Op::SetLadder { market, .. }
+        | Op::MoveLadder { market, .. }
         | Op::Liquidate { market, .. }
         | Op::TakeOver { market, .. }
         | Op::Deleverage { market, .. } => Some(*market),

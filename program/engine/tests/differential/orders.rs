@@ -13,7 +13,8 @@ use quantdesk_engine::{
 impl Run {
     pub(super) fn trade(&mut self, trader: usize) -> Op {
         let market = self.random.index(3);
-        match self.random.below(11) {
+        match self.random.below(13) {
+            11 | 12 => self.quote_ladder(trader, market),
             10 => self.change(trader, market),
             0 => self.cancel(trader, market),
             1 => {

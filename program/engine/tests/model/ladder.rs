@@ -244,7 +244,7 @@ impl Model {
         };
         let row = &self.markets[market];
         let rates = Rates { taker: row.terms.taker_fee, liquidation: row.terms.liquidation_fee };
-        let Some(price) = row.queue(side.opposite()).values().next().map(|best| best.price) else { return Ok(false) };
+        let Some(price) = row.best_for_sale(side.opposite()).map(|best| best.price) else { return Ok(false) };
         let Some(limit) = self.price_limit(market, &exposure, rates.taker) else { return Ok(false) };
         let worse = base.signum() * (row.mark - price);
         let in_band = worse <= floor_div(row.mark * row.terms.band, PPM);

@@ -1,6 +1,9 @@
 //! Placing and matching in the model.
 
-use super::{Event, Market, Model, NOBODY, Order, Outcome, PPM, ceil_div, floor_div, price::Quality, rank, risk};
+use super::{
+    Event, Market, Model, NOBODY, Order, Outcome, PPM, Position, ceil_div, floor_div, price::Quality,
+    quote_ladder::Offer, rank, risk,
+};
 use quantdesk_engine::{
     EngineError, Result, Side, Ticks,
     book::{NewOrder, OrderKind, SelfTrade},
@@ -9,7 +12,7 @@ use quantdesk_engine::{
 };
 
 /// Resting orders of one trader in one market.
-const ORDERS_MAX: usize = 128;
+pub(super) const ORDERS_MAX: usize = 128;
 
 /// A taking order under way.
 pub(super) struct Taker {
@@ -52,17 +55,24 @@ pub(super) fn closable(base: i128, side: Side) -> i128 {
 }
 
 impl Market {
-    fn crosses(side: Side, limit: i128, price: i128) -> bool {
+    pub(super) fn crosses(side: Side, limit: i128, price: i128) -> bool {
         if side == Side::Bid { price <= limit } else { price >= limit }
-    }
-
-    fn best(&self, side: Side) -> Option<Order> {
-        self.queue(side).values().next().cloned()
     }
 
     fn maker_fee(&self, value: i128) -> i128 {
         // A charge is rounded up, a rebate towards zero: both are the ceiling.
         ceil_div(value * self.terms.maker_fee, PPM)
+    }
+}
+
+impl Position {
+    /// Widens the price bound of a side over a resting order at this price.
+    pub(super) fn cover(&mut self, side: Side, price: i128) {
+        match side {
+            Side::Bid => self.bid_bound = self.bid_bound.max(price),
+            Side::Ask if self.ask_bound == 0 => self.ask_bound = price,
+            Side::Ask => self.ask_bound = self.ask_bound.min(price),
+        }
     }
 }
 
@@ -96,14 +106,24 @@ impl Model {
         let outcome = self.take_and_rest(trader, market, &NewOrder { match_limit: steps, ..*order })?;
 
         self.check_limits(trader, market, worst_before, interest_before)?;
-        let after = self.initial(trader);
-        if !order.reduce_only && after.worst != Quality::Fresh {
-            return Err(EngineError::PriceNotValidForAction);
+        if !order.reduce_only {
+            return self.check_margin(trader).map(|()| outcome);
         }
+        let after = self.initial(trader);
         // Reducing may not lead further below the margin, nor end without equity at the mark.
         let no_debt = self.health(trader).equity >= 0;
-        let no_worse = order.reduce_only && after.excess() >= before.excess() && no_debt;
+        let no_worse = after.excess() >= before.excess() && no_debt;
         if after.excess() >= 0 || no_worse { Ok(outcome) } else { Err(EngineError::BelowInitialMargin) }
+    }
+
+    /// Whether the margin of everything the trader has now, and may come to have, is met at good prices.
+    pub(super) fn check_margin(&self, trader: usize) -> Result<()> {
+        let after = self.initial(trader);
+        match () {
+            () if after.worst != Quality::Fresh => Err(EngineError::PriceNotValidForAction),
+            () if after.excess() < 0 => Err(EngineError::BelowInitialMargin),
+            () => Ok(()),
+        }
     }
 
     /// A sliding order is a post-only one at a price that does not take.
@@ -111,7 +131,7 @@ impl Model {
         if order.kind != OrderKind::PostOnlySlide {
             return *order;
         }
-        let best = self.markets[market].best(order.side.opposite()).map(|best| best.price as i64);
+        let best = self.markets[market].best_for_sale(order.side.opposite()).map(|best| best.price as i64);
         let price = i64::from(order.price.get());
         let price = match (best, order.side) {
             (Some(ask), Side::Bid) => price.min(ask - 1),
@@ -138,7 +158,7 @@ impl Model {
         risk::worst_lots(&self.position(trader, market), &self.markets[market].open(trader))
     }
 
-    fn check_order(&self, market: usize, order: &NewOrder) -> Result<()> {
+    pub(super) fn check_order(&self, market: usize, order: &NewOrder) -> Result<()> {
         let (terms, mark) = (&self.markets[market].terms, self.markets[market].mark);
         let (price, lots) = (i128::from(order.price.get()), i128::from(order.lots.get()));
         let accepted: &[u8] = if order.reduce_only { &[1, 2] } else { &[1] };
@@ -167,8 +187,8 @@ impl Model {
         if held.bid_bound <= low && (held.ask_bound == 0 || held.ask_bound >= high) {
             return;
         }
-        let own = |side| self.markets[market].queue(side).values().find(move |order| order.trader == trader);
-        let (bid, ask) = (own(Side::Bid).map_or(0, |o| o.price), own(Side::Ask).map_or(0, |o| o.price));
+        let own = |side| self.markets[market].orders_of(trader).filter(move |it| it.side == side).map(|it| it.price);
+        let (bid, ask) = (own(Side::Bid).max().unwrap_or(0), own(Side::Ask).min().unwrap_or(0));
         let held = self.position_mut(trader, market);
         (held.bid_bound, held.ask_bound) = (bid, ask);
     }
@@ -228,8 +248,8 @@ impl Model {
         let cell = self.trader(taker.trader).cell;
         let owner = self.trader(taker.trader).owner;
         while taker.remaining > 0 && !taker.stopped {
-            let Some(best) = self.markets[taker.market].best(order.side.opposite()) else { break };
-            if !Market::crosses(order.side, order.price.get().into(), best.price) {
+            let Some(offer) = self.markets[taker.market].best_offer(order.side.opposite()) else { break };
+            if !Market::crosses(order.side, order.price.get().into(), offer.price) {
                 break;
             }
             if taker.steps == 0 {
@@ -237,18 +257,24 @@ impl Model {
                 break;
             }
             taker.steps -= 1;
+            let best = offer.order.clone();
             let base = self.position(best.trader, taker.market).base;
-            let fillable = if best.reduce_only { closable(base, best.side).min(best.lots) } else { best.lots };
+            let fillable =
+                if best.reduce_only { closable(base, best.side).min(best.lots) } else { best.lots.min(offer.room) };
             if best.expires_at != 0 && self.now > best.expires_at {
                 self.drop_order(taker.market, &best, TradeEventKind::Expired, cell);
+            } else if !self.markets[taker.market].is_for_sale(&offer) {
+                self.markets[taker.market].pass(&offer);
             } else if order.kind == OrderKind::PostOnly {
                 return Err(EngineError::PostOnlyWouldCross);
+            } else if self.trader(best.trader).owner == owner && offer.ladder.is_some() {
+                self.prevent_on_ladder(taker, &offer, order.self_trade);
             } else if self.trader(best.trader).owner == owner {
                 self.prevent_self_trade(taker, &best, order.self_trade);
             } else if fillable == 0 {
                 self.drop_order(taker.market, &best, TradeEventKind::ReduceOnlyDropped, cell);
             } else {
-                self.fill(taker, &best, fillable.min(taker.remaining));
+                self.fill(taker, &offer, fillable.min(taker.remaining));
             }
         }
         Ok(())
@@ -319,21 +345,22 @@ impl Model {
         }
     }
 
-    fn fill(&mut self, taker: &mut Taker, best: &Order, lots: i128) {
+    fn fill(&mut self, taker: &mut Taker, offer: &Offer, lots: i128) {
+        let (best, price) = (&offer.order, offer.price);
         let (market, side) = (taker.market, best.side.opposite());
-        let value = self.markets[market].value(best.price, lots);
+        let value = self.markets[market].value(price, lots);
         let taker_fee = ceil_div(value * self.markets[market].terms.taker_fee, PPM);
         let maker_fee = self.markets[market].maker_fee(value);
         // The maker settles at once, fill by fill.
         self.settle_funding(best.trader, market);
-        if self.leaves_debt(market, best, lots, maker_fee) {
+        if self.leaves_debt(market, &Order { price, ..best.clone() }, lots, maker_fee) {
             let cell = self.trader(taker.trader).cell;
             self.drop_order(market, best, TradeEventKind::RiskCancelled, cell);
             return;
         }
         self.shrink(market, best, lots);
+        self.markets[market].consume(offer, lots);
         let closing = lots.min(closable(self.position(best.trader, market).base, best.side));
-        let price = best.price;
         let worth = |lots| price * lots;
         let tick_value = self.markets[market].terms.tick_value;
         let parts = ((closing, worth(closing) * tick_value), (lots - closing, worth(lots - closing) * tick_value));
@@ -351,7 +378,7 @@ impl Model {
         self.markets[market].last_trade_price = price;
         let (maker, taker) = (self.trader(best.trader).cell, self.trader(taker.trader).cell);
         self.log(market, TradeEventKind::Filled, best.side, |event| {
-            (event.order, event.client_id) = (best.sequence, best.client_id);
+            (event.order, event.client_id) = (best.sequence, offer.client_id);
             (event.lots, event.price) = (lots, price);
             (event.maker, event.taker) = (maker, taker);
             (event.maker_fee, event.taker_fee) = (maker_fee, taker_fee);
@@ -405,12 +432,7 @@ impl Model {
         if self.markets[market].orders_of(trader).count() >= ORDERS_MAX {
             return Err(EngineError::OrdersTooMany);
         }
-        let held = self.position_mut(trader, market);
-        match order.side {
-            Side::Bid => held.bid_bound = held.bid_bound.max(price),
-            Side::Ask if held.ask_bound == 0 => held.ask_bound = price,
-            Side::Ask => held.ask_bound = held.ask_bound.min(price),
-        }
+        self.position_mut(trader, market).cover(order.side, price);
         self.markets[market].orders_placed += 1;
         let sequence = self.markets[market].orders_placed;
         let resting = Order {
@@ -435,14 +457,16 @@ impl Model {
 
     /// Takes lots off a resting order; one without lots leaves the book.
     pub(super) fn shrink(&mut self, market: usize, order: &Order, lots: i128) {
-        let queue = self.markets[market].queue_mut(order.side);
-        let place = rank(order.side, order.price, order.sequence);
-        let left = queue.get_mut(&place).expect("a resting order");
-        left.lots -= lots;
-        if left.lots == 0 {
-            queue.remove(&place);
+        if !self.markets[market].shrink_side(order.sequence, lots) {
+            let queue = self.markets[market].queue_mut(order.side);
+            let place = rank(order.side, order.price, order.sequence);
+            let left = queue.get_mut(&place).expect("a resting order");
+            left.lots -= lots;
+            if left.lots == 0 {
+                queue.remove(&place);
+            }
         }
-        if self.markets[market].queue(order.side).values().all(|other| other.trader != order.trader) {
+        if self.markets[market].orders_of(order.trader).all(|other| other.side != order.side) {
             let held = self.position_mut(order.trader, market);
             match order.side {
                 Side::Bid => held.bid_bound = 0,

@@ -4,6 +4,7 @@ use super::{
     Model, compare,
     ladder::{Closed, WATCH_PLACES, Watched},
     pool::Stake,
+    quote_ladder::Wanted,
     risk::{Health, Initial},
 };
 use crate::support::{World, world::key};
@@ -58,6 +59,21 @@ pub enum Op {
         named: (NodeIndex, u64),
         price: u32,
         lots: u64,
+    },
+    /// A ladder of levels (distance, lots) a side.
+    SetLadder {
+        trader: usize,
+        market: usize,
+        wanted: Wanted,
+    },
+    /// `quoter` signs.
+    MoveLadder {
+        market: usize,
+        number: u32,
+        position: u32,
+        quoter: u64,
+        sequence: u64,
+        mid: u32,
     },
     DropExpired {
         market: usize,
@@ -168,6 +184,8 @@ pub enum Did {
     Placed(Placed),
     Cancelled(u8),
     Amended(Option<u64>),
+    /// Whether a ladder was set or moved: its number was new.
+    Quoted(bool),
     Queued,
     Closed(Closed),
     /// Whether a deleveraging is finished.
@@ -190,7 +208,10 @@ pub struct Pair {
 /// Excess over initial margin and fees paid so far; `None` for a closed trader.
 type Standing = Option<(i128, i128)>;
 
-fn agree<T: PartialEq + Debug>(engine: Result<T>, model: Result<T>) -> std::result::Result<Result<T>, String> {
+pub(super) fn agree<T: PartialEq + Debug>(
+    engine: Result<T>,
+    model: Result<T>,
+) -> std::result::Result<Result<T>, String> {
     if engine == model { Ok(engine) } else { Err(format!("outcome: engine {engine:?}, model {model:?}")) }
 }
 
@@ -199,7 +220,7 @@ fn agree<T: PartialEq + Debug>(engine: Result<T>, model: Result<T>) -> std::resu
 fn check_excess(op: &Op, before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
     let actor = match op {
         Op::Place { trader, .. } => *trader,
-        Op::Amend { trader, .. } => Some(*trader),
+        Op::Amend { trader, .. } | Op::SetLadder { trader, .. } => Some(*trader),
         Op::TakeOver { by, .. } => *by,
         _ => None,
     };
@@ -217,7 +238,7 @@ fn check_excess(op: &Op, before: &[Standing], after: &[Standing]) -> std::result
     Ok(())
 }
 
-fn did<T>(outcome: Result<T>, say: impl FnOnce(T) -> Did) -> Did {
+pub(super) fn did<T>(outcome: Result<T>, say: impl FnOnce(T) -> Did) -> Did {
     match outcome {
         Ok(value) => say(value),
         Err(error) => Did::Refused(error),
@@ -251,6 +272,8 @@ impl Pair {
             | Op::CancelOrders { market, .. }
             | Op::CancelByClientId { market, .. }
             | Op::Amend { market, .. }
+            | Op::SetLadder { market, .. }
+            | Op::MoveLadder { market, .. }
             | Op::DropExpired { market, .. }
             | Op::EnforceDeadman { market, .. }
             | Op::CancelForRisk { market, .. }
@@ -300,6 +323,7 @@ impl Pair {
             | Op::Absorb { .. }
             | Op::Deleverage { .. } => self.run_ladder(op)?,
             Op::Place { trader, market, order } => self.place(*trader, *market, order)?,
+            Op::SetLadder { .. } | Op::MoveLadder { .. } => self.run_quote_ladder(op)?,
             Op::CancelOrders { .. }
             | Op::CancelByClientId { .. }
             | Op::Amend { .. }

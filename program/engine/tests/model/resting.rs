@@ -83,6 +83,9 @@ impl Model {
         self.attempt(|model| {
             let order = model.named(market, sequence).filter(|order| order.trader == trader);
             let order = order.ok_or(EngineError::OrderNotFound)?;
+            if model.markets[market].ladder_orders().any(|side| side.sequence == order.sequence) {
+                return Err(EngineError::OrderNotAmendable);
+            }
             let wanted = i128::from(lots);
             if wanted == 0 {
                 return Err(EngineError::OrderLotsOutOfRange);
