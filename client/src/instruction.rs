@@ -40,7 +40,7 @@ use quantdesk_program::{
 use solana_address::Address;
 use solana_instruction::{AccountMeta, Instruction};
 
-use crate::address;
+use crate::{address, ladder::LadderHandle};
 
 pub use quantdesk_program::instruction::risk::Target;
 
@@ -298,17 +298,16 @@ impl Venue {
         instruction
     }
 
-    /// Moves the ladder with this number, of the position in this cell (see [`crate::ladder::find`]), to the middle `mid`;
-    /// its `quoter` signs.
+    /// Moves a ladder (see [`crate::ladder::find`]) to the middle `mid`; its `quoter` signs.
     pub fn move_ladder(
         &self,
         quoter: Address,
         market: &Address,
-        ladder: (u32, CellIndex),
+        ladder: LadderHandle,
         sequence: u64,
         mid: Ticks,
     ) -> Instruction {
-        let arguments = MoveLadder::new(sequence, mid, ladder.0, ladder.1);
+        let arguments = MoveLadder::new(sequence, mid, ladder.number, ladder.position);
         let accounts = vec![signer(quoter), writable(*market)];
         self.instruction(Tag::MoveLadder, CellIndex::NIL, &arguments, accounts)
     }

@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod fills;
+pub mod ladders;
 pub mod life;
 pub mod margin;
 pub mod orders;

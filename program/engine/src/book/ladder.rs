@@ -25,7 +25,8 @@ use crate::{
     error::{EngineError, Result},
     risk::position,
     state::{
-        IndexEntry, Key, Ladder, LadderLevel, LadderSide, Market, OrderNode, Source, TradeEvent, TradeEventKind,
+        IndexEntry, Key, Ladder, LadderLevel, LadderSide, Market, MarketRow, MarketView, OrderNode, Source, TradeEvent,
+        TradeEventKind,
         annex::{LADDERS_MAX, LEVELS_MAX},
     },
     units::{CellIndex, Lots, NodeIndex, Now, Sequence, Side, Ticks, UnixSeconds},
@@ -166,67 +167,94 @@ impl Ladder {
         self.rung(side, self.side(side).level)
     }
 
+    /// Prices and lots of the levels of a side that are for sale at present, nearest first. All of them together may be more
+    /// than the side's reserve.
+    pub fn for_sale(
+        &self,
+        side: Side,
+        market: &MarketView<'_>,
+        row: &MarketRow,
+    ) -> impl Iterator<Item = (Ticks, Lots)> {
+        let node = market.node(self.side(side).node);
+        let rungs = (self.side(side).level..).map_while(move |level| self.rung(side, level).ok().flatten());
+        let fit = rungs.filter(move |rung| node.is_some_and(|node| !is_unfit(node, rung.offer.price, row)));
+        fit.map(|rung| (rung.offer.price, rung.offer.room))
+    }
+
     /// The orders its sides are.
     fn nodes(&self) -> impl Iterator<Item = NodeIndex> + use<> {
         [self.bids.node, self.asks.node].into_iter().filter(|node| !node.is_nil())
     }
 }
 
+/// A ladder's next middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LadderMove {
+    /// Number of the ladder in its market.
+    pub number: u32,
+    /// The position it belongs to.
+    pub position: CellIndex,
+    /// The maker's own number.
+    pub sequence: u64,
+    /// The middle; 0 for nothing for sale.
+    pub mid: Ticks,
+}
+
+/// What became of a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// The ladder is where it should be.
+    Now,
+    /// The maker's number is not larger than the last one: nothing was done.
+    Before,
+    /// Somebody else may move it: nothing was done.
+    NotAllowed,
+}
+
 impl Market<'_> {
-    /// The ladder with this number, if it is this position's. Fails with `LadderNotFound`.
+    /// Moves a ladder, behind everything at its new prices, and makes its levels whole; those that would cross the book are
+    /// consumed at once. `by` is who wants it. Fails with `LadderNotFound` if the position has no ladder with this number.
     #[inline(always)]
-    fn ladder_mut(&mut self, number: u32, position: CellIndex) -> Result<&mut Ladder> {
-        let used = self.header.ladders.checked_shr(number).unwrap_or(0) & 1 != 0;
-        let ladder = self.annex.ladders.get_mut(crate::math::to_usize(number)).ok_or(EngineError::LadderNotFound)?;
-        if used && ladder.position == position { Ok(ladder) } else { Err(EngineError::LadderNotFound) }
-    }
-
-    /// Who may move the ladder with this number of the position. Fails with `LadderNotFound`.
-    #[inline(always)]
-    pub fn quoter(&mut self, number: u32, position: CellIndex) -> Result<&Key> {
-        self.ladder_mut(number, position).map(|ladder| &ladder.quoter)
-    }
-
-    /// Moves a ladder to another middle, behind everything at its prices, and makes its levels whole; levels that would
-    /// cross the book are consumed at once. At 0 nothing is for sale. Returns false, with nothing done, if the maker's
-    /// number is not larger than the last one. Fails with `LadderNotFound`.
-    ///
-    /// The caller has asked whether this is its [`Self::quoter`]'s wish.
-    #[inline(always)]
-    pub fn move_ladder(&mut self, number: u32, position: CellIndex, sequence: u64, mid: Ticks) -> Result<bool> {
-        let (bid, ask) = (self.best(Side::Bid), self.best(Side::Ask));
-        let order = Sequence::new(self.header.orders_placed.get().wrapping_add(1));
-        let ladder = self.ladder_mut(number, position)?;
-        if sequence <= ladder.sequence {
-            return Ok(false);
+    pub fn move_ladder(&mut self, by: &[u8; 32], wanted: &LadderMove) -> Result<Moved> {
+        let ladder = self.annex.ladders.get_mut(crate::math::to_usize(wanted.number));
+        let ladder = ladder.ok_or(EngineError::LadderNotFound)?;
+        let used = self.header.ladders.wrapping_shr(wanted.number) & 1 != 0;
+        if !used || ladder.position != wanted.position {
+            return Err(EngineError::LadderNotFound);
         }
-        let last = ladder.order;
-        (ladder.sequence, ladder.order, ladder.mid) = (sequence, order, mid);
-        arm(ladder, bid, ask);
-        self.header.orders_placed = order;
+        if !ladder.quoter.matches(by) {
+            return Ok(Moved::NotAllowed);
+        }
+        if wanted.sequence <= ladder.sequence {
+            return Ok(Moved::Before);
+        }
         let mut event = TradeEvent::new(TradeEventKind::LadderMoved, Side::Bid);
-        event.order = order;
-        event.client_id = last.get();
-        event.price = mid;
+        let order = Sequence::new(self.header.orders_placed.get().wrapping_add(1));
+        self.header.orders_placed = order;
+        (event.order, event.client_id, event.price) = (order, ladder.order.get(), wanted.mid);
+        (ladder.sequence, ladder.order, ladder.mid) = (wanted.sequence, order, wanted.mid);
+        arm_side(ladder, Side::Bid, best_of(Side::Ask, self.header.asks_len, self.asks));
+        arm_side(ladder, Side::Ask, best_of(Side::Bid, self.header.bids_len, self.bids));
         // WHY: reading the clock costs as much as half of all this.
         self.record(Now::default(), event)?;
-        Ok(true)
+        Ok(Moved::Now)
     }
 }
 
-/// Makes the levels of a ladder whole, but for those that would cross the best orders of the book.
+/// Best price of a side.
 #[inline(always)]
-fn arm(ladder: &mut Ladder, bid: Option<IndexEntry>, ask: Option<IndexEntry>) {
-    for (side, best) in [(Side::Bid, ask), (Side::Ask, bid)] {
-        let half = ladder.side_mut(side);
-        (half.level, half.used) = (0, Lots::ZERO);
-        let [first, ..] = half.levels;
-        if let Some(best) = best {
-            let best = best.price(side.opposite());
-            if crosses(side, ladder.price_at(side, first.distance), best) {
-                skip_crossing(ladder, side, best);
-            }
-        }
+fn best_of(side: Side, len: u32, entries: &[IndexEntry]) -> Option<Ticks> {
+    entries.get(crate::math::to_usize(len.checked_sub(1)?)).map(|entry| entry.price(side))
+}
+
+/// Makes the levels of a side whole, but for those that would cross the best order of the book's other side.
+#[inline(always)]
+fn arm_side(ladder: &mut Ladder, side: Side, best: Option<Ticks>) {
+    let half = ladder.side_mut(side);
+    (half.level, half.used) = (0, Lots::ZERO);
+    let [LadderLevel { distance, .. }, ..] = half.levels;
+    if let Some(best) = best.filter(|best| crosses(side, ladder.price_at(side, distance), *best)) {
+        skip_crossing(ladder, side, best);
     }
 }
 
@@ -378,12 +406,13 @@ impl Trading<'_> {
                 *place = *level;
             }
         }
-        let (bid, ask) = (self.market.best(Side::Bid), self.market.best(Side::Ask));
+        let (bid, ask) = (self.market.view().best_price(Side::Bid), self.market.view().best_price(Side::Ask));
         let ladder = self.market.annex.ladders.get_mut(number).ok_or(EngineError::Corrupt)?;
         (ladder.quoter, ladder.position) = (wanted.quoter, position);
         (ladder.sequence, ladder.mid) = (wanted.sequence, wanted.mid);
         ladder.order = self.market.header.orders_placed;
-        arm(ladder, bid, ask);
+        arm_side(ladder, Side::Bid, ask);
+        arm_side(ladder, Side::Ask, bid);
         self.market.header.ladders |= bit_of(number)?;
         Ok(())
     }

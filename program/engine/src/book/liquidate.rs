@@ -232,11 +232,14 @@ impl Trading<'_> {
         let filled = taker.filled();
         if !filled.is_zero() {
             let cost = exposure.cost(&Terms { row: self.row()?, rates, price }, filled)?;
+            // WHY: the taker fee of each fill is rounded up on its own. What that is more the account may not have.
+            let rounding = taker.fee.checked_sub(cost.taker_fee)?;
+            let fee = QuoteAtoms::new(cost.liquidation_fee.get().saturating_sub(rounding.get()));
             let cash = &mut self.ledger.trader_mut(target)?.cash;
-            money::post(cash, progress.pot, cost.liquidation_fee)?;
+            money::post(cash, progress.pot, fee)?;
             progress.done.lots = progress.done.lots.checked_add(filled)?;
             progress.done.quote = progress.done.quote.checked_add(taker.quote())?;
-            progress.done.fee = progress.done.fee.checked_add(cost.liquidation_fee)?;
+            progress.done.fee = progress.done.fee.checked_add(fee)?;
         }
         Ok(filled < lots)
     }

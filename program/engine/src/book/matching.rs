@@ -466,8 +466,8 @@ fn may_leave_debt(position: &PositionCell, trader: &TraderCell, side: Side, fill
     let cash = trader.cash.get();
     let value = fill.price.bounded_value(position.base, fill.tick_value);
     let left = cash.checked_add(value)?.checked_add(position.quote.get())?;
-    // A fee is at most 2%, which is less than a 32nd.
-    Ok(cash < QuoteDelta::ZERO || left < QuoteDelta::ZERO || left.magnitude().get() < value.magnitude().get() >> 5)
+    // A fee is at most 2%, rounded up, which is no more than an atom more than a 32nd.
+    Ok(cash < QuoteDelta::ZERO || left < QuoteDelta::ZERO || left.magnitude().get() <= value.magnitude().get() >> 5)
 }
 
 /// WHY: out of line, since most positions were settled since the last update.

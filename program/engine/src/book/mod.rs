@@ -43,7 +43,7 @@ mod take_over;
 
 pub use batch::OrderHandle;
 pub use cancel::Sides;
-pub use ladder::{NewLadder, NewLadderSide};
+pub use ladder::{LadderMove, Moved, NewLadder, NewLadderSide};
 pub use liquidate::Liquidated;
 pub use order::{NewOrder, OrderKind, Placed, SelfTrade};
 pub use place::ORDERS_PER_POSITION_MAX;

@@ -263,7 +263,9 @@ impl Model {
         *steps = taker.steps;
         let filled = taker.filled();
         if filled > 0 {
-            let (_, _, fee) = self.cost(market, &exposure, rates, price, filled);
+            let (_, expected, fee) = self.cost(market, &exposure, rates, price, filled);
+            // What fees of several fills are more, by rounding, the liquidation fee is less.
+            let fee = (fee - (taker.fee - expected)).max(0);
             self.trader_mut(target).cash -= fee;
             done.lots += filled;
             done.quote += taker.quote();

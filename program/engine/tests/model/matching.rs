@@ -321,7 +321,7 @@ impl Model {
             return false;
         }
         let (cash, value) = (self.trader(order.trader).cash, row.value(order.price, held.base));
-        if cash >= 0 && cash + held.quote + value >= floor_div(value.abs(), 32) {
+        if cash >= 0 && cash + held.quote + value > floor_div(value.abs(), 32) {
             return false;
         }
         let gain = signed(order.side, row.value(row.mark - order.price, lots));

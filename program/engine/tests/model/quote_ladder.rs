@@ -11,7 +11,7 @@ use super::{
 use crate::support::world::{key, order};
 use quantdesk_engine::{
     CellIndex, EngineError, Lots, NodeIndex, Result, Side, Ticks,
-    book::{NewLadder, NewLadderSide, OrderKind, SelfTrade},
+    book::{LadderMove, Moved, NewLadder, NewLadderSide, OrderKind, SelfTrade},
     state::{LadderLevel, LedgerView, MarketView, Source, TradeEventKind},
 };
 
@@ -311,18 +311,17 @@ impl Model {
         Ok(())
     }
 
-    /// `None` if somebody else signs.
-    pub fn move_ladder(&mut self, market: usize, op: &Op) -> Result<Option<bool>> {
+    pub fn move_ladder(&mut self, market: usize, op: &Op) -> Result<Moved> {
         let Op::MoveLadder { number, position, quoter, sequence, mid, .. } = *op else { unreachable!() };
         self.attempt(|model| {
             let found = model.markets[market].ladders.get(number as usize).cloned().flatten();
             let own = |ladder: &Ladder| model.position(ladder.trader, market).cell == position;
             let mut ladder = found.filter(own).ok_or(EngineError::LadderNotFound)?;
             if ladder.quoter != quoter {
-                return Ok(None);
+                return Ok(Moved::NotAllowed);
             }
             if sequence <= ladder.sequence {
-                return Ok(Some(false));
+                return Ok(Moved::Before);
             }
             model.markets[market].orders_placed += 1;
             let last = ladder.order;
@@ -333,7 +332,7 @@ impl Model {
             model.log(market, TradeEventKind::LadderMoved, Side::Bid, |event| {
                 (event.order, event.client_id, event.price) = (now, last, mid.into());
             });
-            Ok(Some(true))
+            Ok(Moved::Now)
         })
     }
 
@@ -368,14 +367,11 @@ impl Pair {
                 did(agree(engine, self.model.set_ladder(*trader, *market, wanted))?, Did::Quoted)
             }
             Op::MoveLadder { market, number, position, quoter, sequence, mid } => {
-                let position = CellIndex::new(*position);
-                let engine = self.world.trading(*market, |trading| {
-                    if *trading.market.quoter(*number, position)? != key(*quoter) {
-                        return Ok(None);
-                    }
-                    trading.market.move_ladder(*number, position, *sequence, Ticks::new(*mid)).map(Some)
-                });
-                did(agree(engine, self.model.move_ladder(*market, op))?, |moved| Did::Quoted(moved == Some(true)))
+                let (number, position) = (*number, CellIndex::new(*position));
+                let wanted = LadderMove { number, position, sequence: *sequence, mid: Ticks::new(*mid) };
+                let by = key(*quoter);
+                let engine = self.world.trading(*market, |trading| trading.market.move_ladder(by.as_bytes(), &wanted));
+                did(agree(engine, self.model.move_ladder(*market, op))?, |moved| Did::Quoted(moved == Moved::Now))
             }
             _ => unreachable!("{op:?} is not about a ladder"),
         })

@@ -18,7 +18,11 @@ use crate::{
 };
 use bytemuck::{Pod, Zeroable};
 use pinocchio::ProgramResult;
-use quantdesk_engine::{CellIndex, Ticks, state::Market};
+use quantdesk_engine::{
+    CellIndex, Ticks,
+    book::{LadderMove, Moved},
+    state::Market,
+};
 
 /// Arguments, 24 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -56,9 +60,10 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let quoter = signer(quoter)?;
     let mut market = own_mut(market, context.program_id)?;
     let mut market = Market::load(&mut market).map_err(engine)?;
-    if !market.quoter(arguments.ladder, arguments.position).map_err(engine)?.matches(quoter.as_array()) {
-        return Err(Refusal::NotAuthorized.into());
-    }
     let MoveLadder { sequence, mid, ladder, position, .. } = arguments;
-    market.move_ladder(ladder, position, sequence, mid).map(|_| ()).map_err(engine)
+    let wanted = LadderMove { number: ladder, position, sequence, mid };
+    match market.move_ladder(quoter.as_array(), &wanted).map_err(engine)? {
+        Moved::Now | Moved::Before => Ok(()),
+        Moved::NotAllowed => Err(Refusal::NotAuthorized.into()),
+    }
 }
