@@ -241,7 +241,8 @@ impl Trading<'_> {
             progress.done.quote = progress.done.quote.checked_add(taker.quote())?;
             progress.done.fee = progress.done.fee.checked_add(fee)?;
         }
-        Ok(filled < lots)
+        // WHY: what it needs at least may be just what the level had.
+        Ok(filled < lots || matches!(needed, Needed::AtLeast(_)))
     }
 
     /// Lots that rest at the best price of the side opposite to `side`. Taking fewer than a level has needs the exact size,
@@ -249,10 +250,9 @@ impl Trading<'_> {
     fn lots_at(&self, price: Ticks, side: Side) -> Result<Lots> {
         let view = self.market.view();
         if !view.header.is_plain(side.opposite()) {
-            // WHY: a level at a time is only quicker; with more than the book it goes by the offer.
-            let best = self.best_fit(side.opposite())?.ok_or(EngineError::Corrupt)?;
-            let node = view.node(best.node).ok_or(EngineError::Corrupt)?;
-            return Ok(node.lots.min(best.room));
+            // WHY: not taking more than a level has is only quicker. With more than the book there may be offers of several
+            // kinds at one price, and what is taken of it in two parts pays fees that are rounded twice.
+            return Ok(Lots::MAX);
         }
         let level =
             view.entries(side.opposite()).iter().rev().take_while(|entry| entry.price(side.opposite()) == price);
