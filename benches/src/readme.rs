@@ -66,6 +66,8 @@ const fn case_of(tag: Tag) -> &'static str {
         Tag::CancelOrders => "CancelOrders, 8 orders",
         Tag::CancelByClientId => "CancelByClientId, 8th of 16 orders",
         Tag::ReplaceQuotes => "ReplaceQuotes, 10 quotes moved",
+        Tag::SetLadder => "SetLadder, 8 levels a side",
+        Tag::MoveLadder => "MoveLadder, 8 levels a side",
         Tag::AmendOrder => "AmendOrder, fewer lots",
         Tag::PlaceOrders => "PlaceOrders, 5 orders rest",
         Tag::UpdatePrice => "UpdatePrice, Pyth and Switchboard",

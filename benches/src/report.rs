@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    cases::{blocks, depth_stages, fills, life, margin, orders, others, risk, targets},
+    cases::{blocks, depth_stages, fills, ladders, life, margin, orders, others, risk, targets},
     samples,
     table::number,
     vm::Vm,
@@ -25,6 +25,7 @@ pub fn page() -> Result<String> {
     let middle = stages.get(2).context("depth 250")?;
     let resting = orders::tables(&mut vm, &stages)?;
     let fills = fills::measure(&mut vm, &stages)?;
+    let ladders = ladders::measure(&mut vm, &stages)?;
     let margin = margin::measure(&mut vm, middle)?;
     let risk = risk::measure(&mut vm).context("failing accounts")?;
     let others = others::measure(&mut vm)?;
@@ -34,6 +35,7 @@ pub fn page() -> Result<String> {
     let findings = targets::Findings {
         samples: &samples,
         fills: &fills,
+        ladders: &ladders,
         margin: &margin,
         others: &others,
         risk: &risk,
@@ -44,6 +46,7 @@ pub fn page() -> Result<String> {
         .into_iter()
         .chain(resting)
         .chain(fills.tables)
+        .chain([ladders.table])
         .chain([margin.table])
         .chain(risk.tables)
         .chain(others.tables)

@@ -4,7 +4,7 @@
 use bytemuck::{NoUninit, bytes_of};
 use quantdesk_engine::{
     CellIndex, Generation, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, Ticks, UnixSeconds,
-    book::{NewOrder, OrderHandle, Replacement, Sides},
+    book::{NewLadder, NewOrder, OrderHandle, Replacement, Sides},
     risk::{life::MarginParameters, listing::ListingParameters},
     state::MarketStatus,
     state::ledger::Policy,
@@ -26,9 +26,11 @@ use quantdesk_program::{
             cancel_by_client_id::CancelByClientId,
             cancel_order::CancelOrder,
             cancel_orders::CancelOrders,
+            move_ladder::MoveLadder,
             place_order::PlaceOrder,
             place_orders::{OrderEntry, PlaceOrders},
             replace_quotes::ReplaceQuotes,
+            set_ladder::SetLadder,
         },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
         risk::{
@@ -45,7 +47,7 @@ use quantdesk_program::{
 use solana_address::Address;
 use solana_instruction::{AccountMeta, Instruction};
 
-use crate::{address, order::Ticket};
+use crate::{address, ladder::LadderHandle, order::Ticket};
 
 pub use quantdesk_program::instruction::{order::place_order::Guard, risk::Target};
 
@@ -323,6 +325,37 @@ impl Venue {
         let mut instruction = self.trade(Tag::ReplaceQuotes, trader, market, &arguments);
         instruction.data.extend_from_slice(bytemuck::cast_slice(wanted.quotes));
         instruction
+    }
+
+    /// Sets the trader's ladder, or takes it away if `wanted` has no levels. After `valid_until` (0: never) the instruction is
+    /// refused.
+    pub fn set_ladder(
+        &self,
+        trader: &Trader,
+        market: &Address,
+        wanted: &NewLadder<'_>,
+        valid_until: UnixSeconds,
+    ) -> Instruction {
+        let arguments = SetLadder::new(trader.generation, wanted, valid_until);
+        let mut instruction = self.trade(Tag::SetLadder, trader, market, &arguments);
+        for side in [wanted.bids, wanted.asks] {
+            instruction.data.extend_from_slice(bytemuck::cast_slice(side.levels));
+        }
+        instruction
+    }
+
+    /// Moves a ladder (see [`crate::ladder::find`]) to the middle `mid`; its `quoter` signs.
+    pub fn move_ladder(
+        &self,
+        quoter: Address,
+        market: &Address,
+        ladder: LadderHandle,
+        sequence: u64,
+        mid: Ticks,
+    ) -> Instruction {
+        let arguments = MoveLadder::new(sequence, mid, ladder.number, ladder.position);
+        let accounts = vec![signer(quoter), writable(*market)];
+        self.instruction(Tag::MoveLadder, CellIndex::NIL, &arguments, accounts)
     }
 
     /// Cancels the order with this handle.

@@ -3,6 +3,7 @@
 //!
 //! * [`instruction`] — one builder per instruction.
 //! * [`order`] — order tickets in human units, converted exactly.
+//! * [`ladder`] — a maker's ladder: saying it, finding it, what it offers.
 //! * [`view`] — ledgers, markets and books out of account bytes; margin by the engine's own code.
 //! * [`address`] — derived addresses.
 //! * [`error`] — from a custom error code to a name.
@@ -12,6 +13,7 @@ pub mod address;
 pub mod budget;
 pub mod error;
 pub mod instruction;
+pub mod ladder;
 pub mod order;
 pub mod view;
 

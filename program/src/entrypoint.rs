@@ -27,6 +27,7 @@ pub fn process(program_id: &Address, accounts: &mut [AccountView], data: &[u8]) 
     match head.tag {
         tag if tag == Tag::PlaceOrder.byte() => order::place_order::process(&mut context),
         tag if tag == Tag::ReplaceQuotes.byte() => order::replace_quotes::process(&mut context),
+        tag if tag == Tag::MoveLadder.byte() => order::move_ladder::process(&mut context),
         tag if tag == Tag::CancelOrder.byte() => order::cancel_order::process(&mut context),
         tag if tag == Tag::CancelAll.byte() => order::cancel_all::process(&mut context),
         tag if tag == Tag::UpdatePrice.byte() => crank::update_price::process(&mut context),
@@ -41,6 +42,7 @@ fn process_cold(context: &mut Context<'_>) -> ProgramResult {
         tag if tag == Tag::CancelOrders.byte() => order::cancel_orders::process(context),
         tag if tag == Tag::CancelByClientId.byte() => order::cancel_by_client_id::process(context),
         tag if tag == Tag::AmendOrder.byte() => order::amend_order::process(context),
+        tag if tag == Tag::SetLadder.byte() => order::set_ladder::process(context),
         tag if tag == Tag::Heartbeat.byte() => trader::heartbeat::process(context),
         tag if tag == Tag::SetBuilderMax.byte() => trader::set_builder_max::process(context),
         tag if tag == Tag::SetReferrer.byte() => trader::set_referrer::process(context),

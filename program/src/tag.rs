@@ -64,6 +64,10 @@ pub enum Tag {
     ReplaceQuotes = 46,
     /// Places several orders.
     PlaceOrders = 47,
+    /// Sets a maker's ladder.
+    SetLadder = 50,
+    /// Moves a maker's ladder to another middle.
+    MoveLadder = 51,
 
     // 60: cranks
     /// Reads a market's oracle sources and moves its price board.
@@ -106,7 +110,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -131,6 +135,8 @@ impl Tag {
         Self::AmendOrder,
         Self::ReplaceQuotes,
         Self::PlaceOrders,
+        Self::SetLadder,
+        Self::MoveLadder,
         Self::UpdatePrice,
         Self::SettleMarket,
         Self::SettleMarketPosition,
@@ -185,6 +191,8 @@ impl Tag {
             Self::AmendOrder => "AmendOrder",
             Self::ReplaceQuotes => "ReplaceQuotes",
             Self::PlaceOrders => "PlaceOrders",
+            Self::SetLadder => "SetLadder",
+            Self::MoveLadder => "MoveLadder",
             Self::UpdatePrice => "UpdatePrice",
             Self::SettleMarket => "SettleMarket",
             Self::SettleMarketPosition => "SettleMarketPosition",

@@ -17,6 +17,7 @@ use quantdesk_client::{
         state::{MarketHeader, MarketStatus, ledger::Policy, market::market_size},
     },
     instruction::{Target, Venue},
+    ladder::LadderTicket,
 };
 use quantdesk_sim::{
     chain::{Chain, PROGRAM},
@@ -148,6 +149,8 @@ impl World {
         later(&mut scene);
         let (alice, bob) = (scene.alice, scene.bob);
         scene.trade(1_000);
+        let set = scene.set_ladder(&alice, &ladder(&alice).wanted(1));
+        scene.desk.chain.send(set).unwrap();
         scene.accept(&alice, &bid(MARK - 10, 5).client_id(1).build());
         scene.accept(&bob, &ask(MARK + 10, 5).client_id(1).build());
         let soon = UnixSeconds::new(scene.desk.chain.unix_seconds() + 1);
@@ -264,7 +267,11 @@ impl World {
 
     fn trading(&self, tag: Tag) -> (Vec<Role>, Instruction) {
         let (scene, alice, market) = (&self.scene, &self.scene.alice, self.scene.market());
+        if tag == Tag::MoveLadder {
+            return (vec![Role::Signer, Role::Market], scene.move_ladder(alice, 2, MARK - 5));
+        }
         let instruction = match tag {
+            Tag::SetLadder => scene.set_ladder(alice, &ladder(alice).wanted(6)),
             Tag::PlaceOrder => scene.order(alice, &ask(MARK + 1, 7).client_id(2).build()),
             Tag::CancelOrder => {
                 let (node, sequence) = read::handles(&scene.desk, &alice.trader, 0)[0];
@@ -355,6 +362,12 @@ impl World {
 /// An account as a step of the ladder names it.
 pub const fn target(party: &Party) -> Target {
     Target { trader: party.trader.cell, generation: party.trader.generation }
+}
+
+/// A level a side, far from the mark.
+fn ladder(party: &Party) -> LadderTicket {
+    let ticket = LadderTicket::new(&party.trader.authority, MARK);
+    ticket.side(Side::Bid, MARK, 5, &[(90, 5)]).side(Side::Ask, MARK, 5, &[(90, 5)])
 }
 
 /// What the market was listed with, as parameters of `SetMargin`.

@@ -4,13 +4,14 @@ use quantdesk_client::{
     Address, address,
     engine::{
         Lots, QuoteAtoms, Side, Ticks, UnixSeconds,
-        book::NewOrder,
+        book::{NewLadder, NewOrder},
         state::{
             LedgerHeader,
             ledger::{Policy, ledger_size},
         },
     },
     instruction::{Trader, Venue},
+    ladder,
     order::Ticket,
     view,
 };
@@ -124,6 +125,18 @@ impl Scene {
     /// `PlaceOrder` in the scene's market without a time limit.
     pub fn order(&self, party: &Party, order: &NewOrder) -> Instruction {
         self.desk.venue.place_order(&party.trader, &self.market(), order, UnixSeconds::ZERO)
+    }
+
+    /// `SetLadder` in the scene's market without a time limit.
+    pub fn set_ladder(&self, party: &Party, wanted: &NewLadder<'_>) -> Instruction {
+        self.desk.venue.set_ladder(&party.trader, &self.market(), wanted, UnixSeconds::ZERO)
+    }
+
+    /// `MoveLadder` of the party's ladder, signed by the party's authority.
+    pub fn move_ladder(&self, party: &Party, sequence: u64, mid: u32) -> Instruction {
+        let (ledger, market) = (self.desk.ledger_view().unwrap(), self.desk.market_view(0).unwrap());
+        let (handle, _) = ladder::find(&ledger, &market, &party.trader).unwrap().expect("a ladder");
+        self.desk.venue.move_ladder(party.trader.authority, &self.market(), handle, sequence, Ticks::new(mid))
     }
 
     /// Places an order.

@@ -327,6 +327,8 @@ fn sister(tag: Tag, role: Role) -> Outcome {
         Role::Ledger if tag == Tag::AbsorbShortfall => EngineError::TraderNotFound.into(),
         Role::Ledger if tag == Tag::ProcessWithdrawQueue => Refusal::WrongVault.into(),
         Role::MarketRead => Refusal::WrongAddress.into(),
+        // Nobody has a ladder there.
+        Role::Market if tag == Tag::MoveLadder => EngineError::LadderNotFound.into(),
         Role::Stake => Refusal::NotAuthorized.into(),
         Role::Exchange | Role::Ledger | Role::Market => Refusal::WrongLedger.into(),
         Role::NewExchange | Role::Authority | Role::BlankLedger => Refusal::WrongAddress.into(),

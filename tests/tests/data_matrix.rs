@@ -61,6 +61,9 @@ const fn length(tag: Tag) -> usize {
         Tag::AmendOrder => 40,
         // With the instance's one quote.
         Tag::ReplaceQuotes => 56,
+        // With the instance's two levels.
+        Tag::SetLadder => 128,
+        Tag::MoveLadder => 32,
         // With the instance's handles, two and one.
         Tag::CancelOrders => 48,
         Tag::DropExpired => 32,
@@ -86,6 +89,8 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::CancelByClientId => (12..16).collect(),
         Tag::AmendOrder => (36..40).collect(),
         Tag::ReplaceQuotes => (22..24).chain(53..56).collect(),
+        Tag::SetLadder => (90..96).chain(108..112).chain(124..128).collect(),
+        Tag::MoveLadder => (28..32).collect(),
         Tag::CancelOrders => (13..16).chain(20..24).chain(36..40).collect(),
         Tag::EnforceDeadman => (17..24).collect(),
         Tag::DropExpired => (9..16).chain(20..24).collect(),
@@ -132,6 +137,7 @@ const fn names_a_trader(tag: Tag) -> bool {
             | Tag::CancelByClientId
             | Tag::AmendOrder
             | Tag::ReplaceQuotes
+            | Tag::SetLadder
             | Tag::Heartbeat
             | Tag::Liquidate
             | Tag::TakeOver
@@ -144,7 +150,7 @@ const fn names_a_trader(tag: Tag) -> bool {
 
 /// Where the incarnation of the trader in the head stands.
 const fn generation_of(tag: Tag) -> usize {
-    if matches!(tag, Tag::ReplaceQuotes) { 16 } else { 8 }
+    if matches!(tag, Tag::ReplaceQuotes | Tag::SetLadder) { 16 } else { 8 }
 }
 
 /// Where the instruction names other accounts, by cell and incarnation.
@@ -377,6 +383,28 @@ fn fields() -> Vec<Field> {
     ]
 }
 
+/// The same for ladders. Another quoter, middle or number means something.
+fn ladder_fields() -> Vec<Field> {
+    let after = |last: u64| (last + 1..=255).collect::<Vec<_>>();
+    let past = [1, 1_000_000_000, 1 << 63, u64::MAX];
+    let lots = [0, 10_000_000_001, u64::MAX];
+    let prices = [0, 4_000_001, 1 << 31, (1 << 32) - 1];
+    let counts = [vec![0], (2..=8).collect()].concat();
+    let set = Tag::SetLadder;
+    let mut fields = vec![
+        field(set, 24, 8, past, Refusal::InstructionExpired),
+        field(set, 80, 4, [230_000], EngineError::OrderOutsideBand),
+        field(set, 84, 4, [1, 170_000], EngineError::OrderOutsideBand),
+        field(Tag::MoveLadder, 20, 4, [1, 15, 16, 31, 32, 1 << 31, (1 << 32) - 1], EngineError::LadderNotFound),
+        field(Tag::MoveLadder, 24, 4, [47, 1 << 31, (1 << 32) - 1], EngineError::LadderNotFound),
+    ];
+    fields.extend([64, 72, 96, 112].map(|offset| field(set, offset, 8, lots, EngineError::OrderLotsOutOfRange)));
+    fields.extend([80, 84].map(|offset| field(set, offset, 4, prices, EngineError::OrderPriceOutOfRange)));
+    fields.extend([88, 89].map(|offset| field(set, offset, 1, counts.clone(), Refusal::DataLength)));
+    fields.extend([88, 89].map(|offset| field(set, offset, 1, after(8), Refusal::FieldInvalid)));
+    fields
+}
+
 /// The same for what came with the risk engine.
 fn risk_fields() -> Vec<Field> {
     let large = [1 << 32, 1 << 62, i64::MAX as u64, 1 << 63, u64::MAX];
@@ -491,7 +519,7 @@ fn listing_fields() -> Vec<Field> {
 fn fields_have_a_meaning() {
     let mut sender = Sender::new();
     let instances = sender.world.instances();
-    for field in fields().into_iter().chain(risk_fields()).chain(listing_fields()) {
+    for field in fields().into_iter().chain(ladder_fields()).chain(risk_fields()).chain(listing_fields()) {
         let instance = instances.iter().find(|instance| instance.tag == field.tag).unwrap();
         let current = &instance.instruction.data[field.offset..field.offset + field.bytes];
         for value in field.values {

@@ -9,7 +9,7 @@ use quantdesk_client::{
     engine::{
         self, CellIndex, EngineError, Generation, Lots, MarketIndex, NodeIndex, Now, Ppm, QuoteAtoms, Sequence, Side,
         Ticks, UnixSeconds,
-        book::{NewOrder, OrderHandle, OrderKind, SelfTrade, Sides, Trading},
+        book::{LadderMove, Moved, NewOrder, OrderHandle, OrderKind, SelfTrade, Sides, Trading},
         outflow, pool,
         risk::{
             life,
@@ -27,6 +27,7 @@ use quantdesk_client::{
     },
     error::ProgramError,
     instruction::{Target, Trader},
+    ladder::{LadderHandle, LadderTicket},
     view::key_of,
 };
 use quantdesk_program::oracle::{self, OracleAccount};
@@ -155,6 +156,8 @@ enum Operation {
     CancelOrders { trader: Trader, market: usize, orders: Vec<(NodeIndex, Sequence)> },
     CancelByClientId { trader: Trader, market: usize, client_id: u64 },
     Amend { trader: Trader, market: usize, order: (NodeIndex, Sequence), price: u32, lots: u64 },
+    SetLadder { trader: Trader, market: usize, ticket: LadderTicket, sequence: u64, until: UnixSeconds },
+    MoveLadder { quoter: Address, market: usize, ladder: LadderHandle, sequence: u64, mid: u32 },
     DropExpired { market: usize, orders: Vec<(NodeIndex, Sequence)> },
     RunDelayed { market: usize, limit: u8 },
     Heartbeat { trader: Trader, seconds: u32 },
@@ -188,6 +191,8 @@ impl Operation {
             Self::CancelOrders { .. } => "CancelOrders",
             Self::CancelByClientId { .. } => "CancelByClientId",
             Self::Amend { .. } => "AmendOrder",
+            Self::SetLadder { .. } => "SetLadder",
+            Self::MoveLadder { .. } => "MoveLadder",
             Self::DropExpired { .. } => "DropExpired",
             Self::RunDelayed { .. } => "RunDelayed",
             Self::Heartbeat { .. } => "Heartbeat",
@@ -229,6 +234,8 @@ impl Operation {
             Self::CancelOrders { .. }
             | Self::CancelByClientId { .. }
             | Self::Amend { .. }
+            | Self::SetLadder { .. }
+            | Self::MoveLadder { .. }
             | Self::DropExpired { .. }
             | Self::RunDelayed { .. }
             | Self::Heartbeat { .. }
@@ -247,6 +254,12 @@ impl Operation {
             }
             Self::Amend { trader, market, order, price, lots } => {
                 venue.amend_order(trader, &address(*market), *order, Ticks::new(*price), Lots::new(*lots))
+            }
+            Self::SetLadder { trader, market, ticket, sequence, until } => {
+                venue.set_ladder(trader, &address(*market), &ticket.wanted(*sequence), *until)
+            }
+            Self::MoveLadder { quoter, market, ladder, sequence, mid } => {
+                venue.move_ladder(*quoter, &address(*market), *ladder, *sequence, Ticks::new(*mid))
             }
             Self::DropExpired { market, orders } => venue.drop_expired(&address(*market), orders),
             Self::RunDelayed { market, limit } => venue.run_delayed(&address(*market), *limit),
@@ -331,8 +344,16 @@ impl Operation {
             Self::List { market, parameters } => list(native, now, market, parameters)?,
             Self::Price { market } => update_price(native, now, desk, *market)?,
             Self::Place { .. } | Self::Cancel { .. } | Self::CancelAll { .. } => self.trade(native, now)?,
-            Self::CancelOrders { .. } | Self::CancelByClientId { .. } | Self::Amend { .. } => {
+            Self::CancelOrders { .. } | Self::CancelByClientId { .. } | Self::Amend { .. } | Self::SetLadder { .. } => {
                 self.trade(native, now)?
+            }
+            Self::MoveLadder { quoter, market, ladder, sequence, mid } => {
+                let mut market = Market::load(bytemuck::cast_slice_mut(&mut native.markets[*market]))?;
+                let LadderHandle { number, position } = *ladder;
+                let wanted = LadderMove { number, position, sequence: *sequence, mid: Ticks::new(*mid) };
+                if market.move_ladder(quoter.as_array(), &wanted)? == Moved::NotAllowed {
+                    return Err(Refusal::NotAuthorized.into());
+                }
             }
             Self::Heartbeat { trader, seconds } => {
                 let mut ledger = native.ledger()?;
@@ -408,7 +429,8 @@ impl Operation {
         | Self::CancelAll { trader, market, .. }
         | Self::CancelOrders { trader, market, .. }
         | Self::CancelByClientId { trader, market, .. }
-        | Self::Amend { trader, market, .. }) = self
+        | Self::Amend { trader, market, .. }
+        | Self::SetLadder { trader, market, .. }) = self
         else {
             panic!("{self:?} is no order");
         };
@@ -417,10 +439,15 @@ impl Operation {
         let cell = find(&ledger.view(), trader, true)?;
         let mut trading = Trading { market, ledger, now };
         match self {
-            Self::Place { until, .. } if !until.is_zero() && now.unix_seconds > *until => {
+            Self::Place { until, .. } | Self::SetLadder { until, .. }
+                if !until.is_zero() && now.unix_seconds > *until =>
+            {
                 Err(Refusal::InstructionExpired.into())
             }
             Self::Place { order, .. } => Ok(trading.place_order(cell, order).map(|_| ())?),
+            Self::SetLadder { ticket, sequence, .. } => {
+                Ok(trading.set_ladder(cell, &ticket.wanted(*sequence)).map(|_| ())?)
+            }
             Self::Cancel { node, sequence, .. } => Ok(trading.cancel_order(cell, *node, *sequence)?),
             Self::CancelAll { sides, limit, .. } => Ok(trading.cancel_all(cell, *sides, *limit).map(|_| ())?),
             Self::CancelOrders { orders, .. } => Ok(trading.cancel_orders(cell, handles(orders)).map(|_| ())?),
@@ -635,6 +662,7 @@ impl Run {
                 limit: self.random.random_range(1..5),
             },
             560..620 => self.change(market),
+            620..680 => self.quote_ladder(trader, market),
             _ => self.place(trader, market),
         }
     }
@@ -672,6 +700,42 @@ impl Run {
             8 => Operation::Amend { trader, market, order, price: price.saturating_sub(7), lots },
             _ => Operation::Amend { trader, market, order, price: price.saturating_add(7), lots: lots / 2 + 9 },
         }
+    }
+
+    /// Mostly a present ladder is moved by its quoter, sometimes one is set or taken away, sometimes it is all wrong.
+    fn quote_ladder(&mut self, trader: Trader, market: usize) -> Operation {
+        let row = *self.desk.ledger_view().unwrap().row(self.desk.markets[market].index).unwrap();
+        let view = self.desk.market_view(market).unwrap();
+        let used = view.annex.ladders.iter().zip(0u32..).filter(|(ladder, _)| !ladder.quoter.is_zero());
+        let used: Vec<_> = used.map(|(ladder, number)| (number, *ladder)).collect();
+        let random = &mut self.random;
+        let mark = row.mark.get().max(1_000);
+        let mid = match random.random_range(0..20) {
+            0 => random.random(),
+            1 => 0,
+            _ => mark + random.random_range(0..60) - 30,
+        };
+        let found = used.choose(random).copied().filter(|_| random.random_bool(0.7));
+        let Some((number, ladder)) = found else {
+            let mut ticket = LadderTicket::new(&trader.authority, mid);
+            for side in [Side::Bid, Side::Ask] {
+                let count = random.random_range(0..=8);
+                let levels: Vec<_> = (0..count).map(|level| (level * 9, random.random_range(1..300))).collect();
+                let limit = mark + random.random_range(0..100) - 50;
+                if count > 0 {
+                    ticket = ticket.side(side, limit, random.random_range(1..2_000), &levels);
+                }
+            }
+            let sequence = random.random_range(0..200);
+            let until = UnixSeconds::new(if random.random_bool(0.05) { 1 } else { 0 });
+            return Operation::SetLadder { trader, market, ticket, sequence, until };
+        };
+        let quoter =
+            if random.random_bool(0.95) { Address::new_from_array(*ladder.quoter.as_bytes()) } else { PROGRAM };
+        let number = if random.random_bool(0.95) { number } else { random.random() };
+        let sequence = ladder.sequence + u64::from(random.random_bool(0.9));
+        let ladder = LadderHandle { number, position: ladder.position };
+        Operation::MoveLadder { quoter, market, ladder, sequence, mid }
     }
 
     /// A market whose price is not fresh.
@@ -935,6 +999,8 @@ fn assert_varied(run: &Run) {
         "SetMarketStatus",
         "CancelByClientId",
         "AmendOrder",
+        "SetLadder",
+        "MoveLadder",
         "DropExpired",
         "RunDelayed",
         "EnforceDeadman",

@@ -36,8 +36,8 @@ use quantdesk_program::{
         },
         order::{
             amend_order::AmendOrder, cancel_all::CancelAll, cancel_by_client_id::CancelByClientId,
-            cancel_order::CancelOrder, cancel_orders::CancelOrders, place_order::PlaceOrder,
-            replace_quotes::ReplaceQuotes,
+            cancel_order::CancelOrder, cancel_orders::CancelOrders, move_ladder::MoveLadder, place_order::PlaceOrder,
+            replace_quotes::ReplaceQuotes, set_ladder::SetLadder,
         },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
         risk::{
@@ -161,6 +161,11 @@ layout! {
         sequence 0 generation 8 sides 12 count 13 expires_at 16 valid_until 24
     }
     Quote: 16, align 8 { lots 0 price 8 }
+    SetLadder: 88, align 8 {
+        sequence 0 generation 8 mid 12 valid_until 16 quoter 24 bid_reserve 56 ask_reserve 64 bid_limit 72 ask_limit 76
+        bids 80 asks 81
+    }
+    MoveLadder: 24, align 8 { sequence 0 mid 8 ladder 12 position 16 }
     CancelByClientId: 16, align 8 { generation 0 client_id 8 }
     AmendOrder: 32, align 8 { generation 0 node 4 sequence 8 lots 16 price 24 }
     OrderHandle: 16, align 8 { node 0 sequence 8 }
@@ -207,6 +212,8 @@ fn tags_are_unique_and_in_their_blocks() {
         ("CancelByClientId", 44),
         ("AmendOrder", 45),
         ("ReplaceQuotes", 46),
+        ("SetLadder", 50),
+        ("MoveLadder", 51),
         ("UpdatePrice", 60),
         ("SettleMarket", 61),
         ("SettleMarketPosition", 62),
@@ -260,7 +267,7 @@ const REFUSALS: [(&str, u32); 28] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 74] = [
+const ENGINE_ERRORS: [(&str, u32); 83] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -300,6 +307,9 @@ const ENGINE_ERRORS: [(&str, u32); 74] = [
     ("OrderNotDelayable", 521),
     ("TakersTooMany", 522),
     ("TakerNotDue", 523),
+    ("LaddersFull", 530),
+    ("LadderInvalid", 531),
+    ("LadderNotFound", 532),
     ("BelowInitialMargin", 600),
     ("PositionTooLarge", 601),
     ("OpenInterestTooLarge", 602),

@@ -23,6 +23,7 @@ use quantdesk_client::{
         },
     },
     instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM, Target, Trader, Venue},
+    ladder::{LadderHandle, LadderTicket},
     order::Ticket,
 };
 use quantdesk_program::{
@@ -40,8 +41,8 @@ use quantdesk_program::{
         },
         order::{
             amend_order::AmendOrder, cancel_all::CancelAll, cancel_by_client_id::CancelByClientId,
-            cancel_order::CancelOrder, cancel_orders::CancelOrders, handles::HANDLES_MAX, place_order::PlaceOrder,
-            replace_quotes::ReplaceQuotes,
+            cancel_order::CancelOrder, cancel_orders::CancelOrders, handles::HANDLES_MAX, move_ladder::MoveLadder,
+            place_order::PlaceOrder, replace_quotes::ReplaceQuotes, set_ladder::SetLadder,
         },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
         risk::{
@@ -519,6 +520,14 @@ fn instruction(tag: Tag) -> Instruction {
             let nothing = Replacement { sequence: 1, sides: None, expires_at: UnixSeconds::ZERO, quotes: &[] };
             venue.replace_quotes(&trader, &market, &nothing, UnixSeconds::ZERO)
         }
+        Tag::SetLadder => {
+            let nothing = LadderTicket::new(&name(6), 0);
+            venue.set_ladder(&trader, &market, &nothing.wanted(1), UnixSeconds::ZERO)
+        }
+        Tag::MoveLadder => {
+            let ladder = LadderHandle { number: 0, position: trader.cell };
+            venue.move_ladder(name(6), &market, ladder, 1, Ticks::new(1))
+        }
         Tag::UpdatePrice => venue.update_price(&market, MarketIndex::new(0), &[name(11), name(12)]),
         Tag::SetMarketStatus => venue.set_market_status(name(6), MarketIndex::new(0), MarketStatus::ReduceOnly),
         Tag::SetMargin => venue.set_margin(name(6), &Zeroable::zeroed()),
@@ -682,6 +691,24 @@ fn arguments_of_orders() {
         tabular(Tag::ReplaceQuotes),
         ReplaceQuotes { sequence, generation, sides, count, expires_at, valid_until }
     );
+    same_layout!(
+        "SetLadder",
+        tabular(Tag::SetLadder),
+        SetLadder {
+            sequence,
+            generation,
+            mid,
+            valid_until,
+            quoter,
+            bid_reserve,
+            ask_reserve,
+            bid_limit,
+            ask_limit,
+            bids,
+            asks,
+        }
+    );
+    same_layout!("MoveLadder", inline(Tag::MoveLadder), MoveLadder { sequence, mid, ladder, position });
     same_layout!("UpdatePrice", inline(Tag::UpdatePrice), UpdatePrice { market });
     same_layout!(
         "PlaceOrder",
@@ -820,7 +847,7 @@ fn listing_bounds_and_limits() {
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 20] = [
+    let limits: [(&str, u64); 22] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
@@ -840,6 +867,8 @@ fn listing_bounds_and_limits() {
         ("`RAMP_SECONDS_MIN`", life::RAMP_SECONDS_MIN.into()),
         ("`RAMP_SECONDS_MAX`", life::RAMP_SECONDS_MAX.into()),
         ("`HANDLES_MAX`", HANDLES_MAX.into()),
+        ("`LADDERS_MAX`", annex::LADDERS_MAX as u64),
+        ("`LEVELS_MAX`", annex::LEVELS_MAX as u64),
         ("`DEADMAN_SECONDS_MIN`", account::DEADMAN_SECONDS_MIN.into()),
         ("`DEADMAN_SECONDS_MAX`", account::DEADMAN_SECONDS_MAX.into()),
     ];
@@ -976,7 +1005,8 @@ fn rounding_table_names_functions_that_exist() {
 
 #[test]
 fn invariants_are_implemented_and_tested_where_listed() {
-    let text = std::fs::read_to_string(root().join("program/engine/src/invariant.rs")).unwrap();
+    let files = ["program/engine/src/invariant.rs", "program/engine/src/invariant/ladder.rs"];
+    let text: String = files.map(|file| std::fs::read_to_string(root().join(file)).unwrap()).concat();
     let rows = table("11 Invariants", "id");
     let mut listed = BTreeSet::new();
     for row in &rows {

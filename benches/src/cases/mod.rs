@@ -4,6 +4,7 @@ pub mod blocks;
 pub mod delay;
 pub mod fees;
 pub mod fills;
+pub mod ladders;
 pub mod life;
 pub mod margin;
 pub mod orders;

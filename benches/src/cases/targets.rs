@@ -1,7 +1,10 @@
 //! The summary: what was aimed at, what came out.
 
 use crate::{
-    cases::{COMPARISON, blocks::Blocks, comparison, fills::Fills, margin::Margin, others::Others, risk::Risk},
+    cases::{
+        COMPARISON, blocks::Blocks, comparison, fills::Fills, ladders::Ladders, margin::Margin, others::Others,
+        risk::Risk,
+    },
     peers::{self, Peer, target},
     samples::AtDepth,
     table::{Table, number},
@@ -13,6 +16,8 @@ pub struct Findings<'a> {
     pub samples: &'a [AtDepth],
     /// Taking.
     pub fills: &'a Fills,
+    /// Ladders.
+    pub ladders: &'a Ladders,
     /// Positions.
     pub margin: &'a Margin,
     /// Prices and collateral.
@@ -27,7 +32,6 @@ pub struct Findings<'a> {
 struct Line {
     operation: &'static str,
     basis: &'static str,
-    /// `None` if there is no such instruction.
     units: Option<u64>,
     target: u64,
     peer: Option<Peer>,
@@ -60,10 +64,6 @@ pub fn units(findings: &Findings<'_>) -> Table {
 
 fn line(operation: &'static str, basis: &'static str, units: u64, target: u64, peer: Peer) -> Line {
     Line { operation, basis, units: Some(units), target, peer: Some(peer) }
-}
-
-const fn not_built(operation: &'static str, target: u64) -> Line {
-    Line { operation, basis: "no such instruction yet", units: None, target, peer: None }
 }
 
 fn order_lines(findings: &Findings<'_>) -> Vec<Line> {
@@ -109,7 +109,13 @@ fn other_lines(findings: &Findings<'_>) -> Vec<Line> {
             target::REPLACE,
             peers::PHOENIX_REPLACE,
         ),
-        not_built("move a ladder", target::MOVE_LADDER),
+        Line {
+            operation: "move a ladder",
+            basis: WORST,
+            units: Some(findings.ladders.moved),
+            target: target::MOVE_LADDER,
+            peer: None,
+        },
         line("UpdatePrice, 2 sources", WORST, others.update_price, target::UPDATE_PRICE, peers::DRIFT_LAZER),
         line(
             "liquidate into the book, 1 fill",

@@ -141,6 +141,12 @@ pub enum EngineError {
     TakersTooMany = 522,
     /// No taker waits, or the first one's time has not come.
     TakerNotDue = 523,
+    /// All ladders of the market are in use, by makers that reserve at least as many lots.
+    LaddersFull = 530,
+    /// A ladder without quoter, with too many levels, not ascending ones, or a reserve or limit without levels.
+    LadderInvalid = 531,
+    /// The position has no ladder with this number.
+    LadderNotFound = 532,
 
     // 600: risk
     /// Equity would end below the initial margin requirement.

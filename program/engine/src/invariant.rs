@@ -1,6 +1,10 @@
 //! Every checked invariant, once, by its id in `SPEC.md`. Run by tests and the simulator, and by anybody
 //! over live account bytes; none of them changes anything or allocates.
 
+mod ladder;
+
+pub use ladder::ladders;
+
 use crate::{
     book::OrderKind,
     error::EngineError,
@@ -77,6 +81,7 @@ pub fn check_all(ledger: &LedgerView<'_>, markets: &[MarketView<'_>], vault_toke
     for market in markets {
         book(ledger, market)?;
         pegged(ledger, market)?;
+        ladders(ledger, market)?;
         reservations(ledger, market)?;
         deleveraging(ledger, market)?;
         waiting(ledger, market)?;

@@ -7,10 +7,10 @@ use quantdesk_engine::{
     CellIndex, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PositionLots, Ppm, QuoteAtoms, Sequence, Side,
     Slot, Ticks, UnixSeconds,
     account::Withdrawal,
-    book::{NewOrder, OrderKind},
+    book::{NewLadder, NewLadderSide, NewOrder, OrderKind},
     state::{
-        Cell, Ledger, LedgerHeader, Market, MarketHeader, MarketRow, PositionCell, TraderCell, WithdrawalCell,
-        annex::ANNEX_SIZE, ledger::Policy, market::Deleverage,
+        Cell, Ladder, LadderLevel, Ledger, LedgerHeader, Market, MarketHeader, MarketRow, PositionCell, TraderCell,
+        WithdrawalCell, annex::ANNEX_SIZE, ledger::Policy, market::Deleverage,
     },
 };
 use support::{
@@ -388,6 +388,53 @@ fn inv_b1_b2_b4_damage_to_pegged_orders_is_found() {
         bytes[PEGGED_BIDS + 2 * ENTRY..][..ENTRY].fill(0);
     };
     assert_eq!(damage(&world, &lost), ("B4", "every pegged order's node has an entry"));
+}
+
+/// The busy world with a ladder of the first trader: two levels of bids, one of them partly consumed, one level of asks.
+fn ladder_damage(damage: impl FnOnce(&mut Ladder, &mut MarketHeader)) -> (&'static str, &'static str) {
+    let mut world = busy();
+    let maker = world.open(9, 0).unwrap();
+    world.deposit(maker, 10_000_000).unwrap();
+    let level = |distance, lots| LadderLevel::new(Ticks::new(distance), Lots::new(lots));
+    let side = |limit, levels| NewLadderSide { limit: Ticks::new(limit), reserve: Lots::new(9), levels };
+    let (bids, asks) = ([level(0, 2), level(5, 3)], [level(9, 4)]);
+    let (quoter, mid) = (support::world::key(7), Ticks::new(100));
+    let wanted = NewLadder { sequence: 1, quoter, mid, bids: side(100, &bids), asks: side(100, &asks) };
+    world.trading(0, |trading| trading.set_ladder(maker, &wanted)).unwrap();
+    world.place(0, CellIndex::new(1), &order(Side::Ask, OrderKind::ImmediateOrCancel, 100, 1)).unwrap();
+    assert_eq!(world.check(), Ok(()));
+    let bytes = world.market_bytes(0);
+    let (header, rest) = bytes.split_at_mut(size_of::<MarketHeader>());
+    damage(bytemuck::from_bytes_mut(&mut rest[..size_of::<Ladder>()]), bytemuck::from_bytes_mut(header));
+    found(&world)
+}
+
+#[test]
+fn inv_b9_ladders_that_contradict_themselves_or_their_orders_are_found() {
+    let orders = ("B9", "a side and its order name each other");
+    let levels = ("B9", "levels ascend without a gap");
+    let sizes = ("B9", "a level is as large as an order");
+    let consumed = ("B9", "a level has what was consumed of it");
+    let ladder = |damage: fn(&mut Ladder)| ladder_damage(|ladder, _| damage(ladder));
+    assert_eq!(ladder_damage(|_, header| header.ladders = 0), ("B9", "a ladder not in use is zero"));
+    assert_eq!(ladder_damage(|_, header| header.ladders = 3), ("B9", "somebody may move a ladder"));
+    assert_eq!(ladder_damage(|_, header| header.ladders |= 1 << 16), ("B9", "there are no more ladders"));
+    assert_eq!(ladder(|it| it.quoter = Default::default()), ("B9", "somebody may move a ladder"));
+    assert_eq!(ladder(|it| it.order = Sequence::ZERO), ("B9", "a ladder's order number was given out"));
+    assert_eq!(ladder(|it| it.order = Sequence::new(999)), ("B9", "a ladder's order number was given out"));
+    assert_eq!(ladder(|it| it.position = CellIndex::new(999)), ("S1", "account bytes can be followed"));
+    assert_eq!(ladder(|it| std::mem::swap(&mut it.bids.node, &mut it.asks.node)), orders);
+    assert_eq!(ladder(|it| it.bids.node = NodeIndex::new(0)), orders);
+    assert_eq!(ladder(|it| it.bids.node = NodeIndex::new(400)), ("B9", "a side names a live order"));
+    assert_eq!(ladder(|it| it.bids.node = NodeIndex::NIL), ("B9", "a ladder without a side has nothing there"));
+    assert_eq!(ladder(|it| it.bids.levels.swap(0, 1)), levels);
+    assert_eq!(ladder(|it| it.bids.levels.swap(1, 2)), levels);
+    assert_eq!(ladder(|it| it.asks.levels[0] = LadderLevel::default()), consumed);
+    assert_eq!(ladder(|it| it.bids.levels[1].lots = Lots::new(21)), sizes);
+    assert_eq!(ladder(|it| it.bids.levels[0].lots = Lots::ZERO), levels);
+    assert_eq!(ladder(|it| it.bids.used = Lots::new(2)), consumed);
+    assert_eq!(ladder(|it| it.bids.level = 3), consumed);
+    assert_eq!(ladder(|it| (it.bids.level, it.bids.used) = (2, Lots::new(1))), consumed);
 }
 
 #[test]

@@ -235,13 +235,17 @@ impl Trading<'_> {
         let filled = taker.filled();
         if !filled.is_zero() {
             let cost = exposure.cost(&Terms { row: self.row()?, rates, price }, filled)?;
+            // WHY: the taker fee of each fill is rounded up on its own. What that is more the account may not have.
+            let rounding = taker.fee.checked_sub(cost.taker_fee)?;
+            let fee = QuoteAtoms::new(cost.liquidation_fee.get().saturating_sub(rounding.get()));
             let cash = &mut self.ledger.trader_mut(target)?.cash;
-            money::post(cash, progress.pot, cost.liquidation_fee)?;
+            money::post(cash, progress.pot, fee)?;
             progress.done.lots = progress.done.lots.checked_add(filled)?;
             progress.done.quote = progress.done.quote.checked_add(taker.quote())?;
-            progress.done.fee = progress.done.fee.checked_add(cost.liquidation_fee)?;
+            progress.done.fee = progress.done.fee.checked_add(fee)?;
         }
-        Ok(filled < lots)
+        // WHY: what it needs at least may be just what the level had.
+        Ok(filled < lots || matches!(needed, Needed::AtLeast(_)))
     }
 
     /// Lots that rest at the best price of the side opposite to `side`. Taking fewer than a level has needs the exact size,
@@ -249,7 +253,8 @@ impl Trading<'_> {
     fn lots_at(&self, price: Ticks, side: Side) -> Result<Lots> {
         let view = self.market.view();
         if !view.header.is_plain(side.opposite()) {
-            // WHY: a level at a time is only quicker; with more than the book the exact size is always asked for.
+            // WHY: not taking more than a level has is only quicker. With more than the book there may be offers of several
+            // kinds at one price, and what is taken of it in two parts pays fees that are rounded twice.
             return Ok(Lots::MAX);
         }
         let level =

@@ -230,6 +230,10 @@ impl Trading<'_> {
     fn prevent_self_trade(&mut self, meeting: &Meeting) -> Result<AfterMeeting> {
         let kind = TradeEventKind::SelfTradePrevented;
         let mut after = AfterMeeting { remaining: meeting.remaining, stopped: false };
+        let node = self.market.node(meeting.best).ok_or(EngineError::Corrupt)?;
+        if node.source() == Source::Ladder {
+            return self.prevent_on_ladder(meeting, node.lots);
+        }
         match meeting.policy {
             SelfTrade::CancelMaker => self.drop_met(meeting.best, kind, meeting.taker)?,
             SelfTrade::CancelTaker => after.stopped = true,
@@ -238,6 +242,26 @@ impl Trading<'_> {
                 after.stopped = true;
             }
             SelfTrade::Decrement => after.remaining = self.decrement(meeting)?,
+        }
+        Ok(after)
+    }
+
+    /// The same with a ladder: what is cancelled or shrunk is its level; its reserve stays.
+    fn prevent_on_ladder(&mut self, meeting: &Meeting, reserve: Lots) -> Result<AfterMeeting> {
+        let mut after = AfterMeeting { remaining: meeting.remaining, stopped: false };
+        match meeting.policy {
+            SelfTrade::CancelMaker => {
+                self.spend_rung(meeting.best, Lots::MAX, meeting.taker)?;
+            }
+            SelfTrade::CancelTaker => after.stopped = true,
+            SelfTrade::CancelBoth => {
+                self.spend_rung(meeting.best, Lots::MAX, meeting.taker)?;
+                after.stopped = true;
+            }
+            SelfTrade::Decrement => {
+                let spent = self.spend_rung(meeting.best, meeting.remaining.min(reserve), meeting.taker)?;
+                after.remaining = meeting.remaining.checked_sub(spent)?;
+            }
         }
         Ok(after)
     }
@@ -314,7 +338,7 @@ impl Trading<'_> {
         event.maker = maker;
         // A reduce-only order whose owner has nothing left is dropped when it is met again.
         if !in_book {
-            self.take_from_annex(best.node, lots)?;
+            self.take_from_annex(best.node, lots, &mut event)?;
         } else if left.is_zero() {
             self.market.remove_best(taker.side.opposite())?;
             self.unlink(best.node)?;
@@ -328,11 +352,11 @@ impl Trading<'_> {
     /// WHY: out of line, since most markets have nothing but the book.
     #[cold]
     #[inline(never)]
-    fn take_from_annex(&mut self, handle: NodeIndex, lots: Lots) -> Result<()> {
+    fn take_from_annex(&mut self, handle: NodeIndex, lots: Lots, event: &mut TradeEvent) -> Result<()> {
         let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
         let left = node.lots;
         if node.source() == Source::Ladder {
-            self.consume_rung(handle, lots)?;
+            event.client_id = self.consume_rung(handle, lots)?;
         }
         if left.is_zero() {
             self.leave_annex(handle)?;
@@ -451,8 +475,8 @@ fn may_leave_debt(position: &PositionCell, trader: &TraderCell, side: Side, fill
     let cash = trader.cash.get();
     let value = fill.price.bounded_value(position.base, fill.tick_value);
     let left = cash.checked_add(value)?.checked_add(position.quote.get())?;
-    // A fee is at most 2%, which is less than a 32nd.
-    Ok(cash < QuoteDelta::ZERO || left < QuoteDelta::ZERO || left.magnitude().get() < value.magnitude().get() >> 5)
+    // A fee is at most 2%, rounded up, which is no more than an atom more than a 32nd.
+    Ok(cash < QuoteDelta::ZERO || left < QuoteDelta::ZERO || left.magnitude().get() <= value.magnitude().get() >> 5)
 }
 
 /// WHY: out of line, since most positions were settled since the last update.

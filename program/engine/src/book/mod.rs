@@ -18,6 +18,9 @@
 //! A fill settles maker and taker at once. The maker's margin is not examined: it was reserved, worst case, when the
 //! order was placed. The taker's is examined once, at the end.
 //!
+//! # Besides the two sides
+//! Ladders ([`ladder`]) are further sources of what a taker may take.
+//!
 //! # Performance
 //! Insert and remove: a binary search and one bulk move (52 compute units per 8 KiB). Matching pops from the end.
 
@@ -42,6 +45,7 @@ mod take_over;
 
 pub use batch::OrderHandle;
 pub use cancel::Sides;
+pub use ladder::{LadderMove, Moved, NewLadder, NewLadderSide};
 pub use liquidate::Liquidated;
 pub use order::{NewOrder, OrderKind, Placed, SelfTrade};
 pub use partner::Builder;

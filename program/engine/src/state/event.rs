@@ -22,7 +22,7 @@ pub enum TradeEventKind {
     Expired = 4,
     /// The worst order made room for a better one.
     Evicted = 5,
-    /// An order of the taker's own owner was cancelled or decremented by `lots`.
+    /// An order of the taker's own owner was cancelled or decremented by `lots`, or a level of his ladder consumed.
     SelfTradePrevented = 6,
     /// A reduce-only order was met with nothing left to reduce; `lots` were dropped.
     ReduceOnlyDropped = 7,
@@ -58,6 +58,12 @@ pub enum TradeEventKind {
     TakerQueued = 22,
     /// A waiting taker might not run when its time had come; `lots` are what remained.
     TakerDropped = 23,
+    /// A side of a ladder was set: order `order` may fill `lots` and come to `price`, owned by `maker`; `client_id` is the
+    /// maker's number.
+    LadderSet = 20,
+    /// A ladder was moved to the middle `price`: number `client_id` of the last time is number `order` now. Without a time: it
+    /// is that of its transaction.
+    LadderMoved = 21,
 }
 
 /// What a [`CashEvent`] records.
@@ -134,7 +140,7 @@ pub struct TradeEvent {
     pub slot: Slot,
     /// The resting order concerned; 0 for a remainder that never rested.
     pub order: Sequence,
-    /// The order's client id.
+    /// The order's client id; of a ladder's, the maker's number of its last move.
     pub client_id: u64,
     /// Size.
     pub lots: Lots,
@@ -227,6 +233,8 @@ impl TradeEvent {
             19 => TradeEventKind::PegDropped,
             22 => TradeEventKind::TakerQueued,
             23 => TradeEventKind::TakerDropped,
+            20 => TradeEventKind::LadderSet,
+            21 => TradeEventKind::LadderMoved,
             _ => return None,
         })
     }

@@ -40,7 +40,7 @@ pub struct Audit {
     coalition: Group,
     others: Group,
     fees_collected: i128,
-    /// Limits of orders that rest, by market and number, and whether they are pegged.
+    /// Limits of orders that rest, by market and number, and whether they may trade at better prices.
     limits: BTreeMap<(usize, u64), (i128, bool)>,
 }
 
@@ -161,9 +161,12 @@ impl Audit {
             let value = before.markets[market].value(event.price, event.lots);
             let received = if event.side == Side::Ask { value } else { -value };
             match event.kind {
-                TradeEventKind::Placed | TradeEventKind::Replaced | TradeEventKind::PegPlaced => {
-                    let pegged = event.kind == TradeEventKind::PegPlaced;
-                    self.limits.insert((market, event.order), (event.price, pegged));
+                TradeEventKind::Placed
+                | TradeEventKind::Replaced
+                | TradeEventKind::PegPlaced
+                | TradeEventKind::LadderSet => {
+                    let better = matches!(event.kind, TradeEventKind::PegPlaced | TradeEventKind::LadderSet);
+                    self.limits.insert((market, event.order), (event.price, better));
                 }
                 TradeEventKind::Filled => {
                     self.check_limits(op, before, market, event)?;
@@ -198,12 +201,12 @@ impl Audit {
         Ok(flows)
     }
 
-    /// A resting order fills at its own price, a pegged one at that or better, a taking one at its limit or better; a
-    /// liquidation has no limit of its owner's.
+    /// A resting order fills at its own price, a pegged one or a ladder at its limit or better, a taking one at its limit or
+    /// better; a liquidation has no limit of its owner's.
     fn check_limits(&self, op: &Op, before: &Model, market: usize, event: &Event) -> Explained {
         let resting = self.limits.get(&(market, event.order));
-        let kept = resting.is_some_and(|(limit, pegged)| match event.side {
-            _ if !pegged => event.price == *limit,
+        let kept = resting.is_some_and(|(limit, better)| match event.side {
+            _ if !better => event.price == *limit,
             Side::Bid => event.price <= *limit,
             Side::Ask => event.price >= *limit,
         });
@@ -257,6 +260,8 @@ fn market_of(op: &Op) -> Option<usize> {
         | Op::PlaceOrders { market, .. }
         | Op::Amend { market, .. }
         | Op::RunDelayed { market, .. }
+        | Op::SetLadder { market, .. }
+        | Op::MoveLadder { market, .. }
         | Op::Liquidate { market, .. }
         | Op::TakeOver { market, .. }
         | Op::Deleverage { market, .. } => Some(*market),

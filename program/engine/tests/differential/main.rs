@@ -12,6 +12,7 @@ mod ladder;
 mod model;
 mod money;
 mod orders;
+mod quote_ladders;
 #[allow(dead_code, reason = "every test binary uses its part")]
 #[path = "../support/mod.rs"]
 mod support;

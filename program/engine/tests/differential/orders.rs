@@ -16,7 +16,8 @@ impl Run {
         if let Some(op) = self.run_waiting() {
             return op;
         }
-        match self.random.below(11) {
+        match self.random.below(13) {
+            11 | 12 => self.quote_ladder(trader, market),
             10 => self.change(trader, market),
             0 => self.cancel(trader, market),
             1 => {

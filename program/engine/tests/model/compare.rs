@@ -1,6 +1,6 @@
 //! Model and account bytes, side by side.
 
-use super::{Event, Market, Model, Order, Position, Trader, delay::Waiting, outflow as outflow_model};
+use super::{Event, Market, Model, Order, Position, Trader, delay::Waiting, outflow as outflow_model, quote_ladder};
 use crate::support::{World, world::key};
 use quantdesk_engine::{
     CellIndex, Side, outflow,
@@ -9,7 +9,7 @@ use quantdesk_engine::{
 };
 use std::fmt::Debug;
 
-fn same<T: PartialEq + Debug>(what: &str, engine: T, model: T) -> Result<(), String> {
+pub(super) fn same<T: PartialEq + Debug>(what: &str, engine: T, model: T) -> Result<(), String> {
     if engine == model { Ok(()) } else { Err(format!("{what}: engine {engine:?}, model {model:?}")) }
 }
 
@@ -26,6 +26,7 @@ pub fn equal(model: &Model, world: &World, traded: Option<usize>) -> Result<(), 
         let book = world.market(index);
         row(model, &view, index)?;
         deleverage(model, &book, market)?;
+        quote_ladder::equal(model, &view, &book, market)?;
         same("orders placed", book.header.orders_placed.get(), market.orders_placed)?;
         same("events", book.header.events_written.get(), market.events)?;
         same("last price", i128::from(book.header.last_trade_price.get()), market.last_trade_price)?;
@@ -148,6 +149,7 @@ fn position(model: &Model, found: &PositionCell, id: usize, index: usize, expect
     same("funding paid", i128::from(found.funding_paid.get()), expected.funding_paid)?;
     same("bid bound", i128::from(found.bid_bound.get()), expected.bid_bound)?;
     same("ask bound", i128::from(found.ask_bound.get()), expected.ask_bound)?;
+    same("number of quotes", found.quote_sequence, expected.quote_sequence)?;
     let open = market.open(id);
     same("open bid lots", i128::from(found.open_bid_lots.get()), open.bids)?;
     same("open ask lots", i128::from(found.open_ask_lots.get()), open.asks)?;
@@ -198,7 +200,7 @@ fn waiting(book: &MarketView<'_>, market: &Market) -> Result<(), String> {
     Ok(())
 }
 
-fn described(node: &OrderNode, expected: &Order) -> Order {
+pub(super) fn described(node: &OrderNode, expected: &Order) -> Order {
     Order {
         sequence: node.sequence.get(),
         listed: expected.listed,

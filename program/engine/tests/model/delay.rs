@@ -43,7 +43,7 @@ impl Model {
             return Err(EngineError::OrderNotDelayable);
         }
         let row = &self.markets[market];
-        let best = row.best_fit(order.side.opposite(), self.now).and_then(|best| row.price_of(&best));
+        let best = row.best_for_sale(order.side.opposite(), self.now).map(|best| best.price);
         let limit = i128::from(order.price.get());
         let takes = best.is_some_and(|best| signed(order.side, limit - best) >= 0);
         if !takes || matches!(order.kind, OrderKind::PostOnly | OrderKind::PostOnlySlide | OrderKind::Pegged) {

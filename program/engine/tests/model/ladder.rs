@@ -245,8 +245,8 @@ impl Model {
         };
         let row = &self.markets[market];
         let rates = Rates { taker: row.terms.taker_fee, liquidation: row.terms.liquidation_fee };
-        let best = row.best_fit(side.opposite(), self.now);
-        let Some(price) = best.and_then(|best| row.price_of(&best)) else { return Ok(false) };
+        let best = row.best_for_sale(side.opposite(), self.now);
+        let Some(price) = best.map(|best| best.price) else { return Ok(false) };
         let Some(limit) = self.price_limit(market, &exposure, rates.taker) else { return Ok(false) };
         let worse = base.signum() * (row.mark - price);
         let in_band = worse <= floor_div(row.mark * row.terms.band, PPM);
@@ -265,7 +265,9 @@ impl Model {
         *steps = taker.steps;
         let filled = taker.filled();
         if filled > 0 {
-            let (_, _, fee) = self.cost(market, &exposure, rates, price, filled);
+            let (_, expected, fee) = self.cost(market, &exposure, rates, price, filled);
+            // What fees of several fills are more, by rounding, the liquidation fee is less.
+            let fee = (fee - (taker.fee - expected)).max(0);
             self.trader_mut(target).cash -= fee;
             done.lots += filled;
             done.quote += taker.quote();

@@ -1,7 +1,8 @@
 //! Placing and matching in the model.
 
 use super::{
-    Event, Market, Model, NOBODY, Order, Outcome, PPM, ceil_div, fees::Named, fees::Rates, floor_div, rank, risk,
+    Event, Market, Model, NOBODY, Order, Outcome, PPM, Position, ceil_div, fees::Named, fees::Rates, floor_div,
+    quote_ladder::Offer, rank, risk,
 };
 use quantdesk_engine::{
     EngineError, Result, Side, Ticks,
@@ -11,7 +12,7 @@ use quantdesk_engine::{
 };
 
 /// Resting orders of one trader in one market.
-const ORDERS_MAX: usize = 128;
+pub(super) const ORDERS_MAX: usize = 128;
 
 /// A taking order under way.
 pub(super) struct Taker {
@@ -58,8 +59,19 @@ pub(super) fn closable(base: i128, side: Side) -> i128 {
 }
 
 impl Market {
-    fn crosses(side: Side, limit: i128, price: i128) -> bool {
+    pub(super) fn crosses(side: Side, limit: i128, price: i128) -> bool {
         if side == Side::Bid { price <= limit } else { price >= limit }
+    }
+}
+
+impl Position {
+    /// Widens the price bound of a side over a resting order at this price.
+    pub(super) fn cover(&mut self, side: Side, price: i128) {
+        match side {
+            Side::Bid => self.bid_bound = self.bid_bound.max(price),
+            Side::Ask if self.ask_bound == 0 => self.ask_bound = price,
+            Side::Ask => self.ask_bound = self.ask_bound.min(price),
+        }
     }
 }
 
@@ -128,8 +140,7 @@ impl Model {
         if order.kind != OrderKind::PostOnlySlide {
             return *order;
         }
-        let best = self.markets[market].best_fit(order.side.opposite(), self.now);
-        let best = best.and_then(|best| self.markets[market].price_of(&best)).map(|price| price as i64);
+        let best = self.markets[market].best_for_sale(order.side.opposite(), self.now).map(|best| best.price as i64);
         let price = i64::from(order.price.get());
         let price = match (best, order.side) {
             (Some(ask), Side::Bid) => price.min(ask - 1),
@@ -259,9 +270,8 @@ impl Model {
         let cell = self.trader(taker.trader).cell;
         let owner = self.trader(taker.trader).owner;
         while taker.remaining > 0 && !taker.stopped {
-            let Some(best) = self.markets[taker.market].best(order.side.opposite()) else { break };
-            let price = self.markets[taker.market].price_of(&best).expect("within reach");
-            if !Market::crosses(order.side, order.price.get().into(), price) {
+            let Some(offer) = self.markets[taker.market].best_offer(order.side.opposite()) else { break };
+            if !Market::crosses(order.side, order.price.get().into(), offer.price) {
                 break;
             }
             if taker.steps == 0 {
@@ -269,20 +279,26 @@ impl Model {
                 break;
             }
             taker.steps -= 1;
+            let best = offer.order.clone();
             let base = self.position(best.trader, taker.market).base;
-            let fillable = if best.reduce_only { closable(base, best.side).min(best.lots) } else { best.lots };
+            let fillable =
+                if best.reduce_only { closable(base, best.side).min(best.lots) } else { best.lots.min(offer.room) };
             if best.expires_at != 0 && self.now > best.expires_at {
                 self.drop_order(taker.market, &best, TradeEventKind::Expired, cell);
-            } else if best.peg.is_some() && !self.markets[taker.market].is_for_sale(&best) {
+            } else if !self.markets[taker.market].is_for_sale(&offer) && offer.ladder.is_none() {
                 self.drop_order(taker.market, &best, TradeEventKind::PegDropped, cell);
+            } else if !self.markets[taker.market].is_for_sale(&offer) {
+                self.markets[taker.market].pass(&offer);
             } else if order.kind == OrderKind::PostOnly {
                 return Err(EngineError::PostOnlyWouldCross);
+            } else if self.trader(best.trader).owner == owner && offer.ladder.is_some() {
+                self.prevent_on_ladder(taker, &offer, order.self_trade);
             } else if self.trader(best.trader).owner == owner {
                 self.prevent_self_trade(taker, &best, order.self_trade);
             } else if fillable == 0 {
                 self.drop_order(taker.market, &best, TradeEventKind::ReduceOnlyDropped, cell);
             } else {
-                self.fill(taker, &best, fillable.min(taker.remaining));
+                self.fill(taker, &offer, fillable.min(taker.remaining));
             }
         }
         Ok(())
@@ -329,7 +345,7 @@ impl Model {
             return false;
         }
         let (cash, value) = (self.trader(order.trader).cash, row.value(price, held.base));
-        if cash >= 0 && cash + held.quote + value >= floor_div(value.abs(), 32) {
+        if cash >= 0 && cash + held.quote + value > floor_div(value.abs(), 32) {
             return false;
         }
         let gain = signed(order.side, row.value(row.mark - price, lots));
@@ -353,9 +369,9 @@ impl Model {
         }
     }
 
-    fn fill(&mut self, taker: &mut Taker, best: &Order, lots: i128) {
+    fn fill(&mut self, taker: &mut Taker, offer: &Offer, lots: i128) {
+        let (best, price) = (&offer.order, offer.price);
         let (market, side) = (taker.market, best.side.opposite());
-        let price = self.markets[market].price_of(best).expect("within reach");
         let value = self.markets[market].value(price, lots);
         let taker_fee = ceil_div(value * taker.rates.taker, PPM);
         // A charge is rounded up, a rebate towards zero: both are the ceiling.
@@ -368,6 +384,7 @@ impl Model {
             return;
         }
         self.shrink(market, best, lots);
+        self.markets[market].consume(offer, lots);
         let closing = lots.min(closable(self.position(best.trader, market).base, best.side));
         let worth = |lots| price * lots;
         let tick_value = self.markets[market].terms.tick_value;
@@ -387,7 +404,7 @@ impl Model {
         self.markets[market].last_trade_price = price;
         let (maker, taker) = (self.trader(best.trader).cell, self.trader(taker.trader).cell);
         self.log(market, TradeEventKind::Filled, best.side, |event| {
-            (event.order, event.client_id) = (best.sequence, best.client_id);
+            (event.order, event.client_id) = (best.sequence, offer.client_id);
             (event.lots, event.price) = (lots, price);
             (event.maker, event.taker) = (maker, taker);
             (event.maker_fee, event.taker_fee) = (maker_fee, taker_fee);
@@ -457,12 +474,7 @@ impl Model {
         if self.markets[market].orders_of(trader).count() >= ORDERS_MAX {
             return Err(EngineError::OrdersTooMany);
         }
-        let held = self.position_mut(trader, market);
-        match order.side {
-            Side::Bid => held.bid_bound = held.bid_bound.max(price),
-            Side::Ask if held.ask_bound == 0 => held.ask_bound = price,
-            Side::Ask => held.ask_bound = held.ask_bound.min(price),
-        }
+        self.position_mut(trader, market).cover(order.side, price);
         self.markets[market].orders_placed += 1;
         let sequence = self.markets[market].orders_placed;
         Ok(Order {
@@ -488,7 +500,7 @@ impl Model {
     pub(super) fn shrink(&mut self, market: usize, order: &Order, lots: i128) {
         if self.markets[market].waits(order.sequence) {
             self.shrink_waiting(market, order, lots);
-        } else {
+        } else if !self.markets[market].shrink_side(order.sequence, lots) {
             self.shrink_resting(market, order, lots);
         }
         let own = |other: &Order| other.side == order.side;

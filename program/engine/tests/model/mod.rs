@@ -16,6 +16,7 @@ pub mod pair;
 pub mod pegged;
 pub mod pool;
 pub mod price;
+pub mod quote_ladder;
 pub mod resting;
 pub mod risk;
 
@@ -125,6 +126,8 @@ pub struct Market {
     pub deleverage: Option<deleverage::Deleverage>,
     /// Deleveragings started.
     pub deleveragings: u64,
+    /// Makers' ladders, by their numbers.
+    pub ladders: Vec<Option<quote_ladder::Ladder>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,6 +142,8 @@ pub struct Position {
     pub funding_paid: i128,
     pub bid_bound: i128,
     pub ask_bound: i128,
+    /// The maker's number of its last ladder.
+    pub quote_sequence: u64,
 }
 
 /// A trader's resting orders in one market: how many, and lots by side.
@@ -308,6 +313,7 @@ impl Market {
             pool_spent: outflow::Bucket::default(),
             deleverage: None,
             deleveragings: 0,
+            ladders: vec![None; quote_ladder::LADDERS],
         }
     }
 
@@ -327,7 +333,7 @@ impl Market {
 
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
         let waiting = self.waiting.iter().flatten().map(|waiting| &waiting.order);
-        self.bids.values().chain(self.asks.values()).chain(&self.pegs).chain(waiting)
+        self.bids.values().chain(self.asks.values()).chain(&self.pegs).chain(waiting).chain(self.ladder_orders())
     }
 
     pub fn orders_of(&self, trader: usize) -> impl Iterator<Item = &Order> {

@@ -5,6 +5,7 @@ use super::{
     fees::Named,
     ladder::{Closed, WATCH_PLACES, Watched},
     pool::Stake,
+    quote_ladder::Wanted,
     risk::{Health, Initial},
 };
 use crate::support::{World, world::key};
@@ -87,6 +88,21 @@ pub enum Op {
     RunDelayed {
         market: usize,
         limit: u8,
+    },
+    /// A ladder of levels (distance, lots) a side.
+    SetLadder {
+        trader: usize,
+        market: usize,
+        wanted: Wanted,
+    },
+    /// `quoter` signs.
+    MoveLadder {
+        market: usize,
+        number: u32,
+        position: u32,
+        quoter: u64,
+        sequence: u64,
+        mid: u32,
     },
     DropExpired {
         market: usize,
@@ -203,6 +219,8 @@ pub enum Did {
     /// Runs of takers that waited.
     Ran(u8),
     Amended(Option<u64>),
+    /// Whether a ladder was set or moved: its number was new.
+    Quoted(bool),
     Queued,
     Closed(Closed),
     /// Whether a deleveraging is finished.
@@ -225,7 +243,10 @@ pub struct Pair {
 /// Excess over initial margin and fees paid so far; `None` for a closed trader.
 type Standing = Option<(i128, i128)>;
 
-fn agree<T: PartialEq + Debug>(engine: Result<T>, model: Result<T>) -> std::result::Result<Result<T>, String> {
+pub(super) fn agree<T: PartialEq + Debug>(
+    engine: Result<T>,
+    model: Result<T>,
+) -> std::result::Result<Result<T>, String> {
     if engine == model { Ok(engine) } else { Err(format!("outcome: engine {engine:?}, model {model:?}")) }
 }
 
@@ -235,7 +256,7 @@ fn check_excess(op: &Op, delays: bool, before: &[Standing], after: &[Standing]) 
     let actor = match op {
         Op::Place { trader, .. } | Op::PlaceGuarded { trader, .. } => *trader,
         Op::PlaceOrders { trader, .. } => Some(*trader),
-        Op::Amend { trader, .. } => Some(*trader),
+        Op::Amend { trader, .. } | Op::SetLadder { trader, .. } => Some(*trader),
         Op::TakeOver { by, .. } => *by,
         _ => None,
     };
@@ -271,7 +292,7 @@ fn may_wait_reducing(op: &Op) -> bool {
     }
 }
 
-fn did<T>(outcome: Result<T>, say: impl FnOnce(T) -> Did) -> Did {
+pub(super) fn did<T>(outcome: Result<T>, say: impl FnOnce(T) -> Did) -> Did {
     match outcome {
         Ok(value) => say(value),
         Err(error) => Did::Refused(error),
@@ -306,6 +327,8 @@ impl Pair {
             | Op::CancelOrders { market, .. }
             | Op::CancelByClientId { market, .. }
             | Op::Amend { market, .. }
+            | Op::SetLadder { market, .. }
+            | Op::MoveLadder { market, .. }
             | Op::DropExpired { market, .. }
             | Op::RunDelayed { market, .. }
             | Op::EnforceDeadman { market, .. }
@@ -363,6 +386,7 @@ impl Pair {
             Op::PlaceGuarded { .. } | Op::PlaceOrders { .. } | Op::SetBuilderMax { .. } | Op::SetReferrer { .. } => {
                 self.run_fees(op)?
             }
+            Op::SetLadder { .. } | Op::MoveLadder { .. } => self.run_quote_ladder(op)?,
             Op::CancelOrders { .. }
             | Op::CancelByClientId { .. }
             | Op::Amend { .. }

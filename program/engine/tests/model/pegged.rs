@@ -1,8 +1,9 @@
 //! Orders pegged to the index in the model: a list, looked through whenever something is asked about it.
 
 use super::{
-    Market, Model, NOBODY, Order, floor_div,
+    Market, Model, NOBODY, Order,
     matching::{Taker, signed},
+    quote_ladder::Offer,
     rank,
 };
 use quantdesk_engine::{EngineError, Result, Side, Ticks, book::NewOrder, state::TradeEventKind};
@@ -22,29 +23,16 @@ impl Market {
         }
     }
 
-    /// Whether a pegged order may trade at its present price: within its limit, and through the mark by no more than a 128th.
-    pub(super) fn is_for_sale(&self, order: &Order) -> bool {
-        let Some(price) = self.price_of(order) else { return false };
-        let within = signed(order.side, order.price - price) >= 0;
-        within && signed(order.side, price - self.mark) <= floor_div(self.mark, 128)
+    /// What a pegged order offers now, if it has a price.
+    fn pegged_offer(&self, order: &Order) -> Option<Offer> {
+        let (price, room, time, client_id) = (self.price_of(order)?, order.lots, order.sequence, order.client_id);
+        Some(Offer { order: order.clone(), price, room, time, ladder: None, client_id })
     }
 
-    /// The best of a side, in the book or pegged, whether it can be taken or not.
-    pub(super) fn best(&self, side: Side) -> Option<Order> {
-        let pegs = self.pegs.iter().filter(|order| order.side == side);
-        self.first(side, self.queue(side).values().take(1).chain(pegs))
-    }
-
-    /// The same without what is pegged and cannot be taken.
-    pub(super) fn best_fit(&self, side: Side, now: i64) -> Option<Order> {
-        let live = |order: &&Order| order.expires_at == 0 || now <= order.expires_at;
-        let pegs = self.pegs.iter().filter(|order| order.side == side && self.is_for_sale(order)).filter(live);
-        self.first(side, self.queue(side).values().take(1).chain(pegs))
-    }
-
-    fn first<'a>(&self, side: Side, orders: impl Iterator<Item = &'a Order>) -> Option<Order> {
-        let priced = orders.filter_map(|order| Some((rank(side, self.price_of(order)?, order.sequence), order)));
-        priced.min_by_key(|(rank, _)| *rank).map(|(_, order)| order.clone())
+    /// What the pegged orders of a side offer, for sale or not.
+    pub(super) fn pegged_offers(&self, side: Side) -> Vec<Offer> {
+        let own = self.pegs.iter().filter(|order| order.side == side);
+        own.filter_map(|order| self.pegged_offer(order)).collect()
     }
 
     /// Pegged orders of a side, the nearest to the other side first, then the oldest.
@@ -74,9 +62,10 @@ impl Model {
             reduce_only: false,
             peg: Some(order.peg_offset.into()),
         };
-        let price = row.price_of(&asked).filter(|_| row.is_for_sale(&asked)).ok_or(EngineError::PegNotForSale)?;
+        let offer =
+            row.pegged_offer(&asked).filter(|offer| row.is_for_sale(offer)).ok_or(EngineError::PegNotForSale)?;
         let kind = quantdesk_engine::book::OrderKind::PostOnly;
-        Ok(NewOrder { kind, price: Ticks::new(price as u32), ..*order })
+        Ok(NewOrder { kind, price: Ticks::new(offer.price as u32), ..*order })
     }
 
     pub(super) fn rest_pegged(&mut self, taker: &Taker, order: &NewOrder) -> Result<u64> {

@@ -89,7 +89,9 @@ impl Model {
         self.attempt(|model| {
             let order = model.named(market, sequence).filter(|order| order.trader == trader);
             let order = order.ok_or(EngineError::OrderNotFound)?;
-            if model.markets[market].waits(order.sequence) || order.peg.is_some() {
+            let row = &model.markets[market];
+            let on_ladder = row.ladder_orders().any(|side| side.sequence == order.sequence);
+            if row.waits(order.sequence) || order.peg.is_some() || on_ladder {
                 return Err(EngineError::OrderNotAmendable);
             }
             let wanted = i128::from(lots);

@@ -1,4 +1,5 @@
-//! Orders. Every one of these takes exactly `[signer, market (writable), ledger (writable)]`.
+//! Orders. Every one of these takes exactly `[signer, market (writable), ledger (writable)]`, but `MoveLadder`, which needs no
+//! ledger.
 
 pub mod amend_order;
 pub mod cancel_all;
@@ -6,9 +7,11 @@ pub mod cancel_by_client_id;
 pub mod cancel_order;
 pub mod cancel_orders;
 pub mod handles;
+pub mod move_ladder;
 pub mod place_order;
 pub mod place_orders;
 pub mod replace_quotes;
+pub mod set_ladder;
 
 use super::{Context, tradable_trader, trading};
 use crate::{
