@@ -78,8 +78,13 @@ impl Trading<'_> {
     /// Takes an order off the book for the reason `kind`, releases its reservation and writes the record.
     #[inline(always)]
     pub(super) fn drop_order(&mut self, handle: NodeIndex, kind: TradeEventKind, taker: CellIndex) -> Result<()> {
+        let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
+        if !node.is_in_book() {
+            // WHY: only the copy has to lie in memory; cancelling what is in the book goes without.
+            return self.again().drop_outside(handle, kind, taker);
+        }
         // WHY: inlined twice, with the side known, so that no branch on it is left.
-        match self.market.node(handle).ok_or(EngineError::Corrupt)?.side() {
+        match node.side() {
             Side::Bid => self.drop_from(Side::Bid, handle, TradeEvent::of(kind, Side::Bid, taker)),
             Side::Ask => self.drop_from(Side::Ask, handle, TradeEvent::of(kind, Side::Ask, taker)),
         }
@@ -89,7 +94,7 @@ impl Trading<'_> {
     fn drop_from(&mut self, side: Side, handle: NodeIndex, mut event: TradeEvent) -> Result<()> {
         let tick_value = self.row()?.tick_value;
         let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
-        let (price, lots, sequence, in_book) = (node.price, node.lots, node.sequence, node.is_in_book());
+        let (price, lots, sequence) = (node.price, node.lots, node.sequence);
         event.order = sequence;
         event.client_id = node.client_id;
         event.lots = lots;
@@ -97,12 +102,28 @@ impl Trading<'_> {
         let position = self.ledger.position_mut(node.position)?;
         event.maker = position.trader;
         position::release(position, side, lots, price.bounded_notional(lots, tick_value))?;
-        if in_book {
-            self.market.remove(side, IndexEntry::key_of(side, price), sequence)?;
-        } else {
-            self.check_leaving(handle, event.kind())?;
-            self.leave_annex(handle)?;
-        }
+        self.market.remove(side, IndexEntry::key_of(side, price), sequence)?;
+        self.unlink(handle)?;
+        self.market.record(self.now, event)
+    }
+
+    /// The same for an order outside the book.
+    ///
+    /// WHY: out of line as a whole, since a call in the midst of it would cost every order in the book.
+    #[cold]
+    #[inline(never)]
+    fn drop_outside(&mut self, handle: NodeIndex, kind: TradeEventKind, taker: CellIndex) -> Result<()> {
+        let tick_value = self.row()?.tick_value;
+        let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
+        let mut event = TradeEvent::of(kind, node.side(), taker);
+        (event.order, event.client_id) = (node.sequence, node.client_id);
+        (event.lots, event.price) = (node.lots, node.price);
+        let (side, notional) = (node.side(), node.price.bounded_notional(node.lots, tick_value));
+        let position = self.ledger.position_mut(node.position)?;
+        event.maker = position.trader;
+        position::release(position, side, event.lots, notional)?;
+        self.check_leaving(handle, kind)?;
+        self.leave_annex(handle)?;
         self.unlink(handle)?;
         self.market.record(self.now, event)
     }

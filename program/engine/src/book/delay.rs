@@ -296,8 +296,8 @@ impl Trading<'_> {
     /// WHY: out of line, since it is asked outside the book only.
     #[cold]
     #[inline(never)]
-    pub(super) fn check_leaving(&self, handle: NodeIndex, kind: Option<TradeEventKind>) -> Result<()> {
-        let wished = kind == Some(TradeEventKind::Cancelled);
+    pub(super) fn check_leaving(&self, handle: NodeIndex, kind: TradeEventKind) -> Result<()> {
+        let wished = kind == TradeEventKind::Cancelled;
         if wished && self.is_waiting(handle) { Err(EngineError::OrderWaiting) } else { Ok(()) }
     }
 

@@ -338,7 +338,7 @@ impl Trading<'_> {
         event.maker = maker;
         // A reduce-only order whose owner has nothing left is dropped when it is met again.
         if !in_book {
-            self.take_from_annex(best.node, lots, &mut event)?;
+            event.client_id = self.take_from_annex(best.node, lots)?;
         } else if left.is_zero() {
             self.market.remove_best(taker.side.opposite())?;
             self.unlink(best.node)?;
@@ -347,22 +347,21 @@ impl Trading<'_> {
         taker.add(&fill, fees.taker)
     }
 
-    /// What a fill means for an order outside the book, which has its lots less already.
+    /// What a fill means for an order outside the book, which has its lots less already. Returns the number it is recorded
+    /// under: the order's client id, or the maker's number of its ladder.
     ///
     /// WHY: out of line, since most markets have nothing but the book.
     #[cold]
     #[inline(never)]
-    fn take_from_annex(&mut self, handle: NodeIndex, lots: Lots, event: &mut TradeEvent) -> Result<()> {
+    fn take_from_annex(&mut self, handle: NodeIndex, lots: Lots) -> Result<u64> {
         let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
-        let left = node.lots;
-        if node.source() == Source::Ladder {
-            event.client_id = self.consume_rung(handle, lots)?;
-        }
+        let (left, client_id, source) = (node.lots, node.client_id, node.source());
+        let number = if source == Source::Ladder { self.consume_rung(handle, lots)? } else { client_id };
         if left.is_zero() {
             self.leave_annex(handle)?;
             self.unlink(handle)?;
         }
-        Ok(())
+        Ok(number)
     }
 
     /// Takes an order out of the annex; its reservation is gone already.

@@ -68,3 +68,23 @@ pub struct Trading<'a> {
     /// The time of the instruction.
     pub now: Now,
 }
+
+impl Trading<'_> {
+    /// The same once more, for as long as it is borrowed.
+    #[inline(always)]
+    fn again(&mut self) -> Trading<'_> {
+        let Self { market, ledger, now } = self;
+        Trading {
+            market: Market {
+                header: market.header,
+                annex: market.annex,
+                bids: market.bids,
+                asks: market.asks,
+                nodes: market.nodes,
+                events: market.events,
+            },
+            ledger: Ledger { header: ledger.header, rows: ledger.rows, events: ledger.events, cells: ledger.cells },
+            now: *now,
+        }
+    }
+}

@@ -49,7 +49,9 @@ impl MoveLadder {
 }
 
 /// Runs the instruction.
-#[inline(always)]
+///
+/// WHY: out of line, since its locals would cost the instructions it is inlined next to more than the call does.
+#[inline(never)]
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
     context.expect_no_trader()?;
     let arguments: MoveLadder = context.arguments()?;
