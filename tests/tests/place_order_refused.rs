@@ -332,19 +332,17 @@ fn bytes_that_mean_nothing() {
     let mut scene = Scene::new();
     let alice = scene.alice;
     let good = scene.order(&alice, &bid(MARK, 1).build());
-    // Side, kind, self-trade policy, reduce-only: each behind its last meaning; then three bytes of padding.
-    for (place, values) in [(48, 2..=255), (49, 6..=255), (50, 4..=255), (51, 2..=255)] {
+    // Side, kind, self-trade policy, reduce-only: each behind its last meaning; then padding.
+    for (place, values) in [(66, 2..=255), (67, 6..=255), (68, 4..=255), (69, 2..=255)] {
         for value in values {
             let mut instruction = good.clone();
             instruction.data[place] = value;
             refuses(&mut scene.desk.chain, instruction, Refusal::FieldInvalid);
         }
     }
-    for place in 53..56 {
-        let mut instruction = good.clone();
-        instruction.data[place] = 1;
-        refuses(&mut scene.desk.chain, instruction, Refusal::FieldInvalid);
-    }
+    let mut padded = good;
+    padded.data[71] = 1;
+    refuses(&mut scene.desk.chain, padded, Refusal::FieldInvalid);
 }
 
 #[test]
