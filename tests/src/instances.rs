@@ -16,7 +16,7 @@ use quantdesk_client::{
         },
         state::{MarketHeader, MarketStatus, ledger::Policy, market::market_size},
     },
-    instruction::{Target, Venue},
+    instruction::{Guard, Target, Venue},
     ladder::LadderTicket,
 };
 use quantdesk_sim::{
@@ -258,6 +258,8 @@ impl World {
                 (vec![Ledger, Tokens, Vault, Authority, TokenProgram], other.venue.process_withdraw_queue(*tokens))
             }
             Tag::Heartbeat => (vec![Signer, Ledger], venue.heartbeat(&alice.trader, 60)),
+            Tag::SetBuilderMax => (vec![Signer, Ledger], venue.set_builder_max(&alice.trader, 60)),
+            Tag::SetReferrer => (vec![Signer, Ledger], venue.set_referrer(&alice.trader, target(&scene.bob))),
             Tag::TransferCash => {
                 (vec![Signer, Ledger], venue.transfer_cash(&alice.trader, &self.second.trader, QuoteAtoms::new(3)))
             }
@@ -273,6 +275,11 @@ impl World {
         let instruction = match tag {
             Tag::SetLadder => scene.set_ladder(alice, &ladder(alice).wanted(6)),
             Tag::PlaceOrder => scene.order(alice, &ask(MARK + 1, 7).client_id(2).build()),
+            Tag::PlaceOrders => {
+                let orders = [ask(MARK + 1, 7).client_id(2).build(), ask(MARK + 2, 7).client_id(3).build()];
+                let venue = &scene.desk.venue;
+                venue.place_orders(&alice.trader, &market, &orders, UnixSeconds::ZERO, &Guard::default())
+            }
             Tag::CancelOrder => {
                 let (node, sequence) = read::handles(&scene.desk, &alice.trader, 0)[0];
                 scene.desk.venue.cancel_order(&alice.trader, &market, node, sequence)

@@ -307,6 +307,8 @@ const fn moves_cash(tag: Tag) -> bool {
             | Tag::Withdraw
             | Tag::TransferCash
             | Tag::Heartbeat
+            | Tag::SetBuilderMax
+            | Tag::SetReferrer
             | Tag::StakePool
             | Tag::RequestUnstake
             | Tag::Unstake

@@ -7,6 +7,7 @@ use quantdesk_client::{
         state::{
             AccountHeader, CashEvent, CashEventKind,
             exchange::{EXCHANGE_DISCRIMINATOR, EXCHANGE_SIZE},
+            fees::{FeeSchedule, FeeTier},
             ledger::{ACCOUNT_SIZE_MAX, LEDGER_DISCRIMINATOR, Policy, ledger_size},
         },
     },

@@ -56,7 +56,10 @@ const fn length(tag: Tag) -> usize {
     match tag {
         Tag::CloseMarket | Tag::ProcessWithdrawQueue | Tag::SettleMarket => 8,
         Tag::GrowLedger | Tag::CollectFees | Tag::SetMarketStatus | Tag::OpenTrader | Tag::CloseTrader => 16,
-        Tag::Heartbeat => 16,
+        Tag::Heartbeat | Tag::SetBuilderMax => 16,
+        Tag::SetReferrer => 24,
+        // With the instance's two orders.
+        Tag::PlaceOrders => 104,
         Tag::CancelByClientId | Tag::EnforceDeadman => 24,
         Tag::AmendOrder => 40,
         // With the instance's one quote.
@@ -71,9 +74,8 @@ const fn length(tag: Tag) -> usize {
         Tag::Deposit | Tag::Withdraw | Tag::CancelOrder | Tag::StakePool | Tag::RequestUnstake | Tag::FundPool => 24,
         Tag::SettleMarketPosition | Tag::CancelForRisk | Tag::Liquidate | Tag::AbsorbShortfall | Tag::Deleverage => 24,
         Tag::TransferCash | Tag::TakeOver => 32,
-        Tag::CreateExchange => 48,
-        Tag::PlaceOrder => 64,
-        Tag::SetMargin => 120,
+        Tag::PlaceOrder => 80,
+        Tag::CreateExchange | Tag::SetMargin => 120,
         Tag::ListMarket => 712,
     }
 }
@@ -81,7 +83,12 @@ const fn length(tag: Tag) -> usize {
 /// Bytes of each instruction that must be zero.
 fn padding(tag: Tag) -> Vec<usize> {
     match tag {
-        Tag::CreateExchange => (20..24).collect(),
+        Tag::CreateExchange => {
+            let tiers = (0..4).flat_map(|tier| 60 + tier * 16..64 + tier * 16);
+            (20..24).chain(tiers).chain(116..120).collect()
+        }
+        Tag::SetBuilderMax => (14..16).collect(),
+        Tag::PlaceOrders => (13..16).chain(65..68).chain(97..100).collect(),
         Tag::GrowLedger | Tag::CloseTrader | Tag::Deposit | Tag::Withdraw => (12..16).collect(),
         Tag::StakePool | Tag::RequestUnstake | Tag::Unstake | Tag::FundPool => (12..16).collect(),
         Tag::SetMarketStatus => (11..16).collect(),
@@ -95,7 +102,7 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::EnforceDeadman => (17..24).collect(),
         Tag::DropExpired => (9..16).chain(20..24).collect(),
         Tag::RunDelayed => (9..16).collect(),
-        Tag::TransferCash | Tag::TakeOver => (20..24).collect(),
+        Tag::TransferCash | Tag::TakeOver | Tag::SetReferrer => (20..24).collect(),
         Tag::CancelForRisk => (17..24).collect(),
         Tag::Liquidate => (21..24).collect(),
         Tag::AbsorbShortfall | Tag::Deleverage => (18..24).collect(),
@@ -106,7 +113,7 @@ fn padding(tag: Tag) -> Vec<usize> {
             [11].into_iter().chain(20..24).chain(given).chain(tier(3)..tier(6)).collect()
         }
         Tag::OpenTrader | Tag::UpdatePrice => (10..16).collect(),
-        Tag::PlaceOrder => (53..56).chain(60..64).collect(),
+        Tag::PlaceOrder => [71].into_iter().chain(76..80).collect(),
         Tag::CancelAll => (14..16).collect(),
         Tag::CollectFees | Tag::CancelOrder | Tag::Heartbeat => Vec::new(),
         Tag::ListMarket => {
@@ -138,7 +145,10 @@ const fn names_a_trader(tag: Tag) -> bool {
             | Tag::AmendOrder
             | Tag::ReplaceQuotes
             | Tag::SetLadder
+            | Tag::PlaceOrders
             | Tag::Heartbeat
+            | Tag::SetBuilderMax
+            | Tag::SetReferrer
             | Tag::Liquidate
             | Tag::TakeOver
             | Tag::StakePool
@@ -159,7 +169,7 @@ const fn targets_of(tag: Tag) -> &'static [usize] {
         Tag::SettleMarketPosition => &[8, 16],
         Tag::CancelForRisk | Tag::AbsorbShortfall | Tag::Deleverage => &[8],
         Tag::EnforceDeadman => &[8],
-        Tag::TransferCash | Tag::Liquidate | Tag::TakeOver => &[12],
+        Tag::TransferCash | Tag::SetReferrer | Tag::Liquidate | Tag::TakeOver => &[12],
         _ => &[],
     }
 }
@@ -340,12 +350,12 @@ fn fields() -> Vec<Field> {
         field(Tag::PlaceOrder, 24, 8, [1], EngineError::ClientIdInUse),
         field(Tag::PlaceOrder, 32, 8, past, EngineError::OrderExpired),
         field(Tag::PlaceOrder, 40, 8, past, Refusal::InstructionExpired),
-        field(Tag::PlaceOrder, 48, 1, after(1), Refusal::FieldInvalid),
-        field(Tag::PlaceOrder, 49, 1, after(6), Refusal::FieldInvalid),
-        field(Tag::PlaceOrder, 56, 4, [1, 1 << 31, (1 << 32) - 1], Refusal::FieldInvalid),
-        field(Tag::PlaceOrder, 50, 1, after(3), Refusal::FieldInvalid),
-        field(Tag::PlaceOrder, 51, 1, after(1), Refusal::FieldInvalid),
-        field(Tag::PlaceOrder, 52, 1, [0], EngineError::MatchLimitOutOfRange),
+        field(Tag::PlaceOrder, 66, 1, after(1), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 67, 1, after(6), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 72, 4, [1, 1 << 31, (1 << 32) - 1], Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 68, 1, after(3), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 69, 1, after(1), Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 70, 1, [0], EngineError::MatchLimitOutOfRange),
         field(Tag::CancelOrder, 12, 4, [2, 15, 16, 1 << 31, (1 << 32) - 1], EngineError::OrderNotFound),
         field(Tag::CancelOrder, 16, 8, [vec![0, 1], large.to_vec()].concat(), EngineError::OrderNotFound),
         field(Tag::CancelAll, 12, 1, after(2), Refusal::FieldInvalid),
@@ -403,6 +413,44 @@ fn ladder_fields() -> Vec<Field> {
     fields.extend([88, 89].map(|offset| field(set, offset, 1, counts.clone(), Refusal::DataLength)));
     fields.extend([88, 89].map(|offset| field(set, offset, 1, after(8), Refusal::FieldInvalid)));
     fields
+}
+
+/// The same for fees, guards and orders in a batch.
+fn fee_fields() -> Vec<Field> {
+    let after = |last: u64| (last + 1..=255).collect::<Vec<_>>();
+    let past = [1, 1_000_000_000, 1 << 63, u64::MAX];
+    let most = u64::from(u32::MAX);
+    let order = Tag::PlaceOrders;
+    vec![
+        // A volume without a discount, and the reverse.
+        field(Tag::CreateExchange, 48, 8, [1, u64::MAX], EngineError::FeeScheduleInvalid),
+        field(Tag::CreateExchange, 56, 4, [1, most], EngineError::FeeScheduleInvalid),
+        field(Tag::CreateExchange, 112, 4, [500_001, most], EngineError::FeeScheduleInvalid),
+        field(Tag::SetBuilderMax, 12, 2, [1_001, 65_535], Refusal::FieldInvalid),
+        field(Tag::PlaceOrder, 48, 8, [1], EngineError::BookMoved),
+        // Without a builder's incarnation, or without its cell, nobody is meant.
+        field(Tag::PlaceOrder, 56, 4, [1, 47, 48, most], EngineError::BuilderNotFound),
+        field(Tag::PlaceOrder, 60, 4, [1 << 31, most], EngineError::BuilderNotFound),
+        field(Tag::PlaceOrder, 64, 2, [1, 1_000, 65_535], EngineError::BuilderFeeTooHigh),
+        // More or fewer than there are.
+        field(order, 12, 1, [vec![0, 1], after(2)].concat(), Refusal::DataLength),
+        field(order, 16, 8, past, EngineError::OrderExpired),
+        field(order, 24, 8, past, Refusal::InstructionExpired),
+        field(order, 32, 8, [1], EngineError::BookMoved),
+        field(order, 40, 8, [0, 10_000_000_001, u64::MAX], EngineError::OrderLotsOutOfRange),
+        field(order, 48, 8, [1], EngineError::ClientIdInUse),
+        field(order, 56, 4, [0, 4_000_001, most], EngineError::OrderPriceOutOfRange),
+        field(order, 56, 4, [1, 179_999], EngineError::OrderOutsideBand),
+        // That of the first one, which is placed by then.
+        field(order, 80, 8, [1, 2], EngineError::ClientIdInUse),
+        field(order, 88, 4, [0, 4_000_001, most], EngineError::OrderPriceOutOfRange),
+        field(order, 60, 1, after(1), Refusal::FieldInvalid),
+        field(order, 61, 1, after(6), Refusal::FieldInvalid),
+        field(order, 68, 4, [1, 1 << 31, most], Refusal::FieldInvalid),
+        field(order, 62, 1, after(3), Refusal::FieldInvalid),
+        field(order, 95, 1, after(1), Refusal::FieldInvalid),
+        field(order, 96, 1, [0], EngineError::MatchLimitOutOfRange),
+    ]
 }
 
 /// The same for what came with the risk engine.
@@ -519,7 +567,8 @@ fn listing_fields() -> Vec<Field> {
 fn fields_have_a_meaning() {
     let mut sender = Sender::new();
     let instances = sender.world.instances();
-    for field in fields().into_iter().chain(ladder_fields()).chain(risk_fields()).chain(listing_fields()) {
+    let fields = fields().into_iter().chain(ladder_fields()).chain(fee_fields());
+    for field in fields.chain(risk_fields()).chain(listing_fields()) {
         let instance = instances.iter().find(|instance| instance.tag == field.tag).unwrap();
         let current = &instance.instruction.data[field.offset..field.offset + field.bytes];
         for value in field.values {

@@ -31,7 +31,7 @@ fn enforce(scene: &Scene, party: &Party, limit: u8) -> Instruction {
 fn switch(scene: &Scene, party: &Party) -> (u32, i64) {
     let ledger = scene.desk.ledger_view().unwrap();
     let cell = ledger.trader(party.trader.cell).unwrap();
-    (cell.deadman_seconds, cell.heartbeat_at.get())
+    (cell.deadman_seconds, cell.heartbeat_at.into())
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_heartbeat_sets_the_switch_and_nothing_else() {
         scene.desk.chain.send(heartbeat(&scene, &alice, seconds)).unwrap();
         assert_eq!(switch(&scene, &alice), (seconds, scene.desk.chain.unix_seconds()));
         let ledger = scene.desk.venue.ledger;
-        before.only(&scene.desk.chain, &Frame::new().bytes(ledger, cell + place..cell + place + 12));
+        before.only(&scene.desk.chain, &Frame::new().bytes(ledger, cell + place..cell + place + 8));
     }
     scene.desk.check().unwrap();
 }

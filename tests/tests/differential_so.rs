@@ -10,7 +10,7 @@ use quantdesk_client::{
         self, CellIndex, EngineError, Generation, Lots, MarketIndex, NodeIndex, Now, Ppm, QuoteAtoms, Sequence, Side,
         Ticks, UnixSeconds,
         book::{LadderMove, Moved, NewOrder, OrderHandle, OrderKind, SelfTrade, Sides, Trading},
-        outflow, pool,
+        outflow, partner, pool,
         risk::{
             life,
             listing::{self, ListingParameters},
@@ -22,12 +22,14 @@ use quantdesk_client::{
             AccountHeader, CashEvent, CashEventKind, Exchange, Ledger, LedgerView, Market, MarketStatus, MarketView,
             cell::CELL_SIZE,
             exchange::EXCHANGE_DISCRIMINATOR,
+            fees::{FeeSchedule, FeeTier},
             ledger::{LedgerIdentity, Policy},
         },
     },
     error::ProgramError,
-    instruction::{Target, Trader},
+    instruction::{Guard, Target, Trader},
     ladder::{LadderHandle, LadderTicket},
+    order::Ticket,
     view::key_of,
 };
 use quantdesk_program::oracle::{self, OracleAccount};
@@ -140,6 +142,10 @@ enum Operation {
     Deposit { trader: Trader, tokens: Address, atoms: u64 },
     Withdraw { trader: Trader, tokens: Address, atoms: u64 },
     Place { trader: Trader, market: usize, order: NewOrder, until: UnixSeconds },
+    PlaceTicket { trader: Trader, market: usize, ticket: Ticket },
+    PlaceOrders { trader: Trader, market: usize, orders: Vec<NewOrder>, expires_at: UnixSeconds, guard: Guard },
+    SetBuilderMax { trader: Trader, ppm: u16 },
+    SetReferrer { trader: Trader, referrer: Target },
     Cancel { trader: Trader, market: usize, node: NodeIndex, sequence: Sequence },
     CancelAll { trader: Trader, market: usize, sides: Sides, limit: u8 },
     Price { market: usize },
@@ -174,7 +180,10 @@ impl Operation {
             Self::Close { .. } => "CloseTrader",
             Self::Deposit { .. } => "Deposit",
             Self::Withdraw { .. } => "Withdraw",
-            Self::Place { .. } => "PlaceOrder",
+            Self::Place { .. } | Self::PlaceTicket { .. } => "PlaceOrder",
+            Self::PlaceOrders { .. } => "PlaceOrders",
+            Self::SetBuilderMax { .. } => "SetBuilderMax",
+            Self::SetReferrer { .. } => "SetReferrer",
             Self::Cancel { .. } => "CancelOrder",
             Self::CancelAll { .. } => "CancelAll",
             Self::Price { .. } => "UpdatePrice",
@@ -231,7 +240,11 @@ impl Operation {
             Self::Collect { target, atoms } => venue.collect_fees(desk.admin, *target, QuoteAtoms::new(*atoms)),
             Self::Grow { cells } => venue.grow_ledger(desk.admin, *cells),
             Self::List { market, parameters } => venue.list_market(desk.admin, *market, parameters),
-            Self::CancelOrders { .. }
+            Self::PlaceTicket { .. }
+            | Self::PlaceOrders { .. }
+            | Self::SetBuilderMax { .. }
+            | Self::SetReferrer { .. }
+            | Self::CancelOrders { .. }
             | Self::CancelByClientId { .. }
             | Self::Amend { .. }
             | Self::SetLadder { .. }
@@ -248,6 +261,12 @@ impl Operation {
         let venue = &desk.venue;
         let address = |market: usize| desk.markets[market].address;
         match self {
+            Self::PlaceTicket { trader, market, ticket } => venue.place_ticket(trader, &address(*market), ticket),
+            Self::PlaceOrders { trader, market, orders, expires_at, guard } => {
+                venue.place_orders(trader, &address(*market), orders, *expires_at, guard)
+            }
+            Self::SetBuilderMax { trader, ppm } => venue.set_builder_max(trader, *ppm),
+            Self::SetReferrer { trader, referrer } => venue.set_referrer(trader, *referrer),
             Self::CancelOrders { trader, market, orders } => venue.cancel_orders(trader, &address(*market), orders),
             Self::CancelByClientId { trader, market, client_id } => {
                 venue.cancel_by_client_id(trader, &address(*market), *client_id)
@@ -344,6 +363,17 @@ impl Operation {
             Self::List { market, parameters } => list(native, now, market, parameters)?,
             Self::Price { market } => update_price(native, now, desk, *market)?,
             Self::Place { .. } | Self::Cancel { .. } | Self::CancelAll { .. } => self.trade(native, now)?,
+            Self::PlaceTicket { .. } | Self::PlaceOrders { .. } => self.trade(native, now)?,
+            Self::SetBuilderMax { trader, ppm } => {
+                let mut ledger = native.ledger()?;
+                let cell = find(&ledger.view(), trader, false)?;
+                partner::set_builder_max(&mut ledger, now, cell, *ppm)?;
+            }
+            Self::SetReferrer { trader, referrer } => {
+                let mut ledger = native.ledger()?;
+                let cell = find(&ledger.view(), trader, false)?;
+                partner::set_referrer(&mut ledger, now, cell, referrer.trader, referrer.generation)?;
+            }
             Self::CancelOrders { .. } | Self::CancelByClientId { .. } | Self::Amend { .. } | Self::SetLadder { .. } => {
                 self.trade(native, now)?
             }
@@ -425,6 +455,8 @@ impl Operation {
 
     fn trade(&self, native: &mut Native, now: Now) -> Outcome {
         let (Self::Place { trader, market, .. }
+        | Self::PlaceTicket { trader, market, .. }
+        | Self::PlaceOrders { trader, market, .. }
         | Self::Cancel { trader, market, .. }
         | Self::CancelAll { trader, market, .. }
         | Self::CancelOrders { trader, market, .. }
@@ -444,6 +476,20 @@ impl Operation {
             {
                 Err(Refusal::InstructionExpired.into())
             }
+            Self::PlaceTicket { ticket, .. } => {
+                keep(&trading, &ticket.guard())?;
+                let order = ticket.build();
+                let placed = match ticket.brought_by() {
+                    Some(builder) => trading.place_order_for(cell, &order, &builder),
+                    None => trading.place_order(cell, &order),
+                };
+                Ok(placed.map(|_| ())?)
+            }
+            Self::PlaceOrders { orders, expires_at, guard, .. } => {
+                keep(&trading, guard)?;
+                let orders: Vec<_> = orders.iter().map(|it| NewOrder { expires_at: *expires_at, ..*it }).collect();
+                Ok(trading.place_orders(cell, &orders)?)
+            }
             Self::Place { order, .. } => Ok(trading.place_order(cell, order).map(|_| ())?),
             Self::SetLadder { ticket, sequence, .. } => {
                 Ok(trading.set_ladder(cell, &ticket.wanted(*sequence)).map(|_| ())?)
@@ -459,6 +505,14 @@ impl Operation {
             _ => panic!("{self:?} is no order"),
         }
     }
+}
+
+/// When the instruction may run.
+fn keep(trading: &Trading<'_>, guard: &Guard) -> Outcome {
+    if !guard.valid_until.is_zero() && trading.now.unix_seconds > guard.valid_until {
+        return Err(Refusal::InstructionExpired.into());
+    }
+    Ok(trading.require_unmoved(guard.book_sequence_max)?)
 }
 
 fn handles(orders: &[(NodeIndex, Sequence)]) -> impl Iterator<Item = OrderHandle> {
@@ -531,6 +585,15 @@ const LIMITED: Policy = Policy {
     outflow_rate: Ppm::new(100_000),
     queue_seconds: 3_600,
     outflow_floor: QuoteAtoms::new(1_000_000_000),
+    fees: FeeSchedule::new(
+        [
+            FeeTier::new(QuoteAtoms::new(10_000_000), Ppm::new(111_111)),
+            FeeTier::new(QuoteAtoms::new(1_000_000_000), Ppm::new(600_001)),
+            FeeTier::new(QuoteAtoms::new(50_000_000_000), Ppm::new(1_000_000)),
+            FeeTier::UNUSED,
+        ],
+        Ppm::new(333_333),
+    ),
     ..desk::POLICY
 };
 
@@ -662,7 +725,9 @@ impl Run {
                 limit: self.random.random_range(1..5),
             },
             560..620 => self.change(market),
-            620..680 => self.quote_ladder(trader, market),
+            620..640 => self.partner(trader),
+            640..670 => self.special(trader, market),
+            670..700 => self.quote_ladder(trader, market),
             _ => self.place(trader, market),
         }
     }
@@ -736,6 +801,42 @@ impl Run {
         let sequence = ladder.sequence + u64::from(random.random_bool(0.9));
         let ladder = LadderHandle { number, position: ladder.position };
         Operation::MoveLadder { quoter, market, ladder, sequence, mid }
+    }
+
+    /// Somebody is named as referrer, or builders are allowed to charge.
+    fn partner(&mut self, trader: Trader) -> Operation {
+        if self.random.random_bool(0.6) {
+            return Operation::SetBuilderMax { trader, ppm: *[0, 7, 1_000, 1_000].choose(&mut self.random).unwrap() };
+        }
+        let other = self.trader();
+        Operation::SetReferrer { trader, referrer: Target { trader: other.cell, generation: other.generation } }
+    }
+
+    /// An order with a builder and guards, or several at once.
+    fn special(&mut self, trader: Trader, market: usize) -> Operation {
+        let events = self.desk.market_view(market).unwrap().header.events_written.get();
+        let (mut orders, mut until) = (Vec::new(), UnixSeconds::ZERO);
+        for _ in 0..self.random.random_range(1..6) {
+            let Operation::Place { order, until: limit, .. } = self.place(trader, market) else { panic!() };
+            orders.push(order);
+            until = limit;
+        }
+        let book_sequence_max = *[0, 0, events, events + 3, events.saturating_sub(1)].choose(&mut self.random).unwrap();
+        let guard = Guard { valid_until: until, book_sequence_max };
+        if self.random.random_bool(0.4) {
+            let expires_at = orders.first().map_or(UnixSeconds::ZERO, |order| order.expires_at);
+            return Operation::PlaceOrders { trader, market, orders, expires_at, guard };
+        }
+        let builder = self.trader();
+        let Operation::Place { order, .. } = self.place(trader, market) else { panic!() };
+        let ticket = Ticket::of(order.side, order.price, order.lots).kind(order.kind).self_trade(order.self_trade);
+        let ticket = ticket.client_id(order.client_id).expires_at(order.expires_at).match_limit(order.match_limit);
+        let ticket = if order.reduce_only { ticket.reduce_only() } else { ticket };
+        let fee = *[0, 7, 7, 1_000, 1_001].choose(&mut self.random).unwrap();
+        let ticket = ticket.valid_until(until).book_sequence_max(book_sequence_max);
+        // A builder of zeros is nobody.
+        let generation = Generation::new(builder.generation.get().max(1));
+        Operation::PlaceTicket { trader, market, ticket: ticket.builder(builder.cell, generation, fee) }
     }
 
     /// A market whose price is not fresh.
@@ -992,6 +1093,8 @@ fn assert_varied(run: &Run) {
         "Withdraw",
         "ProcessWithdrawQueue",
         "TransferCash",
+        "PlaceOrders",
+        "SetReferrer",
         "PlaceOrder",
         "CancelOrder",
         "UpdatePrice",

@@ -18,6 +18,7 @@ use quantdesk_client::{
             AccountHeader, Annex, CashEvent, Cell, Delayed, Exchange, IndexEntry, Ladder, LadderLevel, LadderSide,
             LedgerHeader, MarginTier, MarketHeader, MarketRow, OracleSource, OrderNode, PoolStake, PositionCell,
             TradeEvent, TraderCell, WithdrawalCell,
+            fees::{FeeSchedule, FeeTier},
             ledger::{Policy, Watched},
             market::Deleverage,
         },
@@ -35,9 +36,16 @@ use quantdesk_program::{
             set_market_status::SetMarketStatus,
         },
         order::{
-            amend_order::AmendOrder, cancel_all::CancelAll, cancel_by_client_id::CancelByClientId,
-            cancel_order::CancelOrder, cancel_orders::CancelOrders, move_ladder::MoveLadder, place_order::PlaceOrder,
-            replace_quotes::ReplaceQuotes, set_ladder::SetLadder,
+            amend_order::AmendOrder,
+            cancel_all::CancelAll,
+            cancel_by_client_id::CancelByClientId,
+            cancel_order::CancelOrder,
+            cancel_orders::CancelOrders,
+            move_ladder::MoveLadder,
+            place_order::PlaceOrder,
+            place_orders::{OrderEntry, PlaceOrders},
+            replace_quotes::ReplaceQuotes,
+            set_ladder::SetLadder,
         },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
         risk::{
@@ -46,7 +54,7 @@ use quantdesk_program::{
         },
         trader::{
             MoveCash, close_trader::CloseTrader, heartbeat::Heartbeat, open_trader::OpenTrader,
-            transfer_cash::TransferCash,
+            set_builder_max::SetBuilderMax, set_referrer::SetReferrer, transfer_cash::TransferCash,
         },
     },
     tag::Head,
@@ -75,10 +83,12 @@ layout! {
     OracleSource: 104, align 8 { kind 0 samples_min 1 account 8 feed 40 queue 72 }
     LedgerHeader: 512, align 8 {
         header 0 exchange 16 vault 48 mint 80 total 112 pool 120 fees 128 withdraw_queue 136 events_written 144 cells 152
-        generation 172 markets_len 176 mint_decimals 178 traders 180 policy 184 outflow 208 pool_shares 224
-        pool_epoch 232 bankrupts 236 queue_first 240 queue_last 244 queue_len 248 sweep_cursor 252 watch 256
+        generation 172 markets_len 176 mint_decimals 178 traders 180 policy 184 outflow 280 pool_shares 296
+        pool_epoch 304 bankrupts 308 queue_first 312 queue_last 316 queue_len 320 sweep_cursor 324 watch 328
     }
-    Policy: 24, align 8 { outflow_rate 0 queue_seconds 4 outflow_floor 8 pool_fee_share 16 unstake_seconds 20 }
+    Policy: 96, align 8 { outflow_rate 0 queue_seconds 4 outflow_floor 8 pool_fee_share 16 unstake_seconds 20 fees 24 }
+    FeeSchedule: 72, align 8 { tiers 0 referral_share 64 }
+    FeeTier: 16, align 8 { volume_min 0 discount 8 }
     Watched: 16, align 4 { trader 0 generation 4 health 8 seen_at 12 }
     Bucket: 16, align 8 {}
     FreeList: 16, align 4 {}
@@ -100,7 +110,8 @@ layout! {
     Cell: 128, align 8 {}
     TraderCell: 128, align 8 {
         sub_account 2 generation 4 owner 8 delegate 40 cash 72 first_position 80 positions 84 absorbed 88 withdrawal 96
-        deadman_seconds 100 heartbeat_at 104
+        deadman_seconds 100 heartbeat_at 104 referrer_generation 108 volume 112 volume_day 120 builder_max 122
+        referrer 124
     }
     WithdrawalCell: 128, align 8 { trader 4 next 8 target 16 atoms 48 requested_at 56 }
     PositionCell: 128, align 8 {
@@ -137,7 +148,7 @@ layout! {
 
 layout! {
     Head: 8, align 4 { tag 0 version 1 trader 4 }
-    CreateExchange: 40, align 8 { id 0 events_capacity 8 policy 16 }
+    CreateExchange: 112, align 8 { id 0 events_capacity 8 policy 16 }
     ListingParameters: 704, align 8 {
         symbol 0 tick_size 16 lot_size 24 lots_min 32 lots_max 40 position_max 48 open_interest_max 56 tick_value 64
         price_max 68 band 72 taker_fee 76 maker_fee 80 maintenance 84 confidence_max 88 divergence_max 92
@@ -150,9 +161,13 @@ layout! {
     OpenTrader: 8, align 2 { sub_account 0 }
     CloseTrader: 8, align 4 { generation 0 }
     MoveCash: 16, align 8 { generation 0 atoms 8 }
-    PlaceOrder: 56, align 8 {
-        generation 0 price 4 lots 8 client_id 16 expires_at 24 valid_until 32 side 40 kind 41 self_trade 42
-        reduce_only 43 match_limit 44 peg_offset 48
+    PlaceOrder: 72, align 8 {
+        generation 0 price 4 lots 8 client_id 16 expires_at 24 valid_until 32 book_sequence_max 40 builder 48
+        builder_generation 52 builder_fee 56 side 58 kind 59 self_trade 60 reduce_only 61 match_limit 62 peg_offset 64
+    }
+    PlaceOrders: 32, align 8 { generation 0 count 4 expires_at 8 valid_until 16 book_sequence_max 24 }
+    OrderEntry: 32, align 8 {
+        lots 0 client_id 8 price 16 side 20 kind 21 self_trade 22 reduce_only 23 match_limit 24 peg_offset 28
     }
     CancelOrder: 16, align 8 { generation 0 node 4 sequence 8 }
     CancelAll: 8, align 4 { generation 0 sides 4 limit 5 }
@@ -170,6 +185,8 @@ layout! {
     AmendOrder: 32, align 8 { generation 0 node 4 sequence 8 lots 16 price 24 }
     OrderHandle: 16, align 8 { node 0 sequence 8 }
     Heartbeat: 8, align 4 { generation 0 seconds 4 }
+    SetBuilderMax: 8, align 4 { generation 0 builder_max 4 }
+    SetReferrer: 16, align 4 { generation 0 referrer 4 referrer_generation 8 }
     EnforceDeadman: 16, align 4 { target 0 limit 8 }
     DropExpired: 8, align 1 { count 0 }
     RunDelayed: 8, align 1 { limit 0 }
@@ -205,6 +222,8 @@ fn tags_are_unique_and_in_their_blocks() {
         ("ProcessWithdrawQueue", 24),
         ("TransferCash", 25),
         ("Heartbeat", 26),
+        ("SetBuilderMax", 27),
+        ("SetReferrer", 28),
         ("PlaceOrder", 40),
         ("CancelOrder", 41),
         ("CancelAll", 42),
@@ -212,6 +231,7 @@ fn tags_are_unique_and_in_their_blocks() {
         ("CancelByClientId", 44),
         ("AmendOrder", 45),
         ("ReplaceQuotes", 46),
+        ("PlaceOrders", 47),
         ("SetLadder", 50),
         ("MoveLadder", 51),
         ("UpdatePrice", 60),
@@ -267,7 +287,7 @@ const REFUSALS: [(&str, u32); 28] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 83] = [
+const ENGINE_ERRORS: [(&str, u32); 84] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -288,6 +308,11 @@ const ENGINE_ERRORS: [(&str, u32); 83] = [
     ("AccountBankrupt", 410),
     ("TransferInvalid", 411),
     ("HeartbeatAlive", 412),
+    ("BuilderFeeTooHigh", 413),
+    ("BuilderNotFound", 414),
+    ("SelfBuilder", 415),
+    ("SelfReferral", 416),
+    ("ReferrerAlreadySet", 417),
     ("OrderPriceOutOfRange", 500),
     ("OrderLotsOutOfRange", 501),
     ("OrderOutsideBand", 502),
@@ -303,6 +328,7 @@ const ENGINE_ERRORS: [(&str, u32); 83] = [
     ("MatchLimitOutOfRange", 513),
     ("OrderNotAmendable", 514),
     ("PegNotForSale", 515),
+    ("BookMoved", 516),
     ("OrderWaiting", 520),
     ("OrderNotDelayable", 521),
     ("TakersTooMany", 522),
@@ -334,6 +360,7 @@ const ENGINE_ERRORS: [(&str, u32); 83] = [
     ("NoticeNotOver", 711),
     ("PolicyInvalid", 712),
     ("MarketNotEmpty", 713),
+    ("FeeScheduleInvalid", 714),
     ("StakeTooSmall", 800),
     ("StakeTooLarge", 801),
     ("UnstakeNotDue", 802),
@@ -417,11 +444,12 @@ fn the_program_writes_exchange_and_ledger_in_this_layout() {
     // Four cells in use, none released, of 48; two traders.
     assert_eq!((ledger.u32(152), ledger.u32(156), ledger.u32(160), ledger.u32(164)), (u32::MAX, 4, 0, 48));
     assert_eq!((ledger.u32(168), ledger.u32(180)), (64, 2));
-    // The policy, an outflow that has not begun, no stake, no queue, nobody watched.
+    // The policy without tiers, an outflow that has not begun, no stake, no queue, nobody watched.
     assert_eq!((ledger.u32(184), ledger.u32(188), ledger.u64(192)), (1_000_000, 86_400, 1 << 62));
-    assert_eq!((ledger.u32(200), ledger.u32(204), ledger.u64(208)), (100_000, 86_400, 0));
-    assert_eq!((ledger.u64(224), ledger.u32(240), ledger.u32(244), ledger.u32(248)), (0, u32::MAX, u32::MAX, 0));
-    assert!(ledger.0[256..512].iter().all(|byte| *byte == 0));
+    assert_eq!((ledger.u32(200), ledger.u32(204), ledger.u64(280)), (100_000, 86_400, 0));
+    assert!(ledger.0[208..280].iter().all(|byte| *byte == 0));
+    assert_eq!((ledger.u64(296), ledger.u32(312), ledger.u32(316), ledger.u32(320)), (0, u32::MAX, u32::MAX, 0));
+    assert!(ledger.0[328..512].iter().all(|byte| *byte == 0));
 
     let row = 512;
     assert_eq!((ledger.key(row), ledger.0[row + 34]), (scene.market().as_ref(), 1));
@@ -513,10 +541,10 @@ fn the_program_writes_failing_accounts_in_this_layout() {
     let now = failing.scene.desk.chain.unix_seconds();
 
     // Pool less $0.6; shares; epoch; bankrupts; cursor after three cells and once round all six.
-    assert_eq!((ledger.u64(120), ledger.u64(224), ledger.u32(232)), (1_400_000, 2_000_000, 0));
-    assert_eq!((ledger.u32(236), ledger.u32(252)), (1, 3));
-    assert_eq!((ledger.u32(256), ledger.u32(260)), (target.cell.get(), target.generation.get()));
-    assert_eq!((ledger.u32(264), i64::from(ledger.u32(268)), ledger.u32(276)), (0, now, 0));
+    assert_eq!((ledger.u64(120), ledger.u64(296), ledger.u32(304)), (1_400_000, 2_000_000, 0));
+    assert_eq!((ledger.u32(308), ledger.u32(324)), (1, 3));
+    assert_eq!((ledger.u32(328), ledger.u32(332)), (target.cell.get(), target.generation.get()));
+    assert_eq!((ledger.u32(336), i64::from(ledger.u32(340)), ledger.u32(348)), (0, now, 0));
     let cell = LEDGER.cell(target.cell).start;
     assert_eq!((ledger.0[cell + 86], ledger.u64(cell + 88), ledger.u32(cell + 96)), (1, 600_000, u32::MAX));
     // What the pool has spent on the market, and when.

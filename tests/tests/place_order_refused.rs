@@ -333,14 +333,14 @@ fn bytes_that_mean_nothing() {
     let alice = scene.alice;
     let good = scene.order(&alice, &bid(MARK, 1).build());
     // Side, kind, self-trade policy, reduce-only: each behind its last meaning; then padding.
-    for (place, values) in [(48, 2..=255), (49, 7..=255), (50, 4..=255), (51, 2..=255)] {
+    for (place, values) in [(66, 2..=255), (67, 7..=255), (68, 4..=255), (69, 2..=255)] {
         for value in values {
             let mut instruction = good.clone();
             instruction.data[place] = value;
             refuses(&mut scene.desk.chain, instruction, Refusal::FieldInvalid);
         }
     }
-    for place in (53..56).chain(60..64) {
+    for place in (71..76).chain(76..80) {
         let mut instruction = good.clone();
         instruction.data[place] = 1;
         refuses(&mut scene.desk.chain, instruction, Refusal::FieldInvalid);

@@ -6,23 +6,26 @@ use quantdesk_client::{
     engine::{
         CellIndex, EngineError, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PicoPrice, PositionLots, Ppm,
         QuoteAtoms, QuoteDelta, Sequence, Side, SignedPpm, Slot, TickValue, Ticks, UnixSeconds, account,
-        book::{ORDERS_PER_POSITION_MAX, OrderHandle, OrderKind, Replacement, SelfTrade, Sides},
+        book::{NewOrder, ORDERS_MAX, ORDERS_PER_POSITION_MAX, OrderHandle, OrderKind, Replacement, SelfTrade, Sides},
         money::TOTAL_MAX,
+        partner,
         risk::{
             fee, life,
             listing::{self, ListingParameters, RiskParameters, TierParameters},
             price::{Action, CLOCK_SKEW_SECONDS, Validity},
+            tier,
         },
         slab::free_list::{FreeList, NIL},
         state::{
             AccountHeader, Annex, Cell, Delayed, Exchange, IndexEntry, Key, Ladder, LadderLevel, LadderSide,
             LedgerHeader, MarketHeader, MarketRow, MarketStatus, OracleSource, OrderNode, PoolStake, PositionCell,
             PriceCondition, SourceKind, TraderCell, WithdrawalCell, annex, cell, event, exchange,
+            fees::{self, FeeSchedule, FeeTier},
             ledger::{self, Policy, Watched},
             market, row, stake,
         },
     },
-    instruction::{SYSTEM_PROGRAM, TOKEN_PROGRAM, Target, Trader, Venue},
+    instruction::{Guard, SYSTEM_PROGRAM, TOKEN_PROGRAM, Target, Trader, Venue},
     ladder::{LadderHandle, LadderTicket},
     order::Ticket,
 };
@@ -40,9 +43,17 @@ use quantdesk_program::{
             grow_ledger::{CELLS_MAX, GrowLedger},
         },
         order::{
-            amend_order::AmendOrder, cancel_all::CancelAll, cancel_by_client_id::CancelByClientId,
-            cancel_order::CancelOrder, cancel_orders::CancelOrders, handles::HANDLES_MAX, move_ladder::MoveLadder,
-            place_order::PlaceOrder, replace_quotes::ReplaceQuotes, set_ladder::SetLadder,
+            amend_order::AmendOrder,
+            cancel_all::CancelAll,
+            cancel_by_client_id::CancelByClientId,
+            cancel_order::CancelOrder,
+            cancel_orders::CancelOrders,
+            handles::HANDLES_MAX,
+            move_ladder::MoveLadder,
+            place_order::PlaceOrder,
+            place_orders::{OrderEntry, PlaceOrders},
+            replace_quotes::ReplaceQuotes,
+            set_ladder::SetLadder,
         },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
         risk::{
@@ -51,7 +62,7 @@ use quantdesk_program::{
         },
         trader::{
             MoveCash, close_trader::CloseTrader, heartbeat::Heartbeat, open_trader::OpenTrader,
-            transfer_cash::TransferCash,
+            set_builder_max::SetBuilderMax, set_referrer::SetReferrer, transfer_cash::TransferCash,
         },
     },
     oracle::{lazer, pyth, quote, switchboard},
@@ -222,7 +233,14 @@ fn account_layouts() {
         markets_len, mint_decimals, traders, policy, outflow, pool_shares, pool_epoch, bankrupts, queue_first,
         queue_last, queue_len, sweep_cursor, watch,
     }, private events_capacity);
-    same_account!(Policy { outflow_rate, queue_seconds, outflow_floor, pool_fee_share, unstake_seconds });
+    same_account!(Policy { outflow_rate, queue_seconds, outflow_floor, pool_fee_share, unstake_seconds, fees });
+    same_account!(FeeSchedule { tiers, referral_share });
+    let tier = (size_of::<FeeTier>(), offset_of!(FeeTier, volume_min), offset_of!(FeeTier, discount));
+    assert_eq!(tier, (16, 0, 8));
+    assert!(
+        section("FeeSchedule: 72 bytes")
+            .contains("FeeTier is 16 bytes: `volume_min` u64, `discount` u32 in ppm, 4 zero")
+    );
     same_account!(Watched { trader, generation, health, seen_at });
     same_account!(MarketRow {
         market, index, sources_min, sources_len, tick_size, lot_size, tick_value, price_max, lots_min, lots_max,
@@ -250,7 +268,7 @@ fn account_layouts() {
     });
     same_account!(TraderCell {
         sub_account, generation, owner, delegate, cash, first_position, positions, absorbed, withdrawal,
-        deadman_seconds, heartbeat_at,
+        deadman_seconds, heartbeat_at, referrer_generation, volume, volume_day, builder_max, referrer,
     }, private kind, bankrupt);
     same_account!(WithdrawalCell { trader, next, target, atoms, requested_at }, private kind);
     same_account!(PoolStake { header, ledger, owner, shares, epoch, requested, requested_at });
@@ -503,6 +521,8 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::ProcessWithdrawQueue => venue.process_withdraw_queue(tokens),
         Tag::TransferCash => venue.transfer_cash(&trader, &trader, atoms),
         Tag::Heartbeat => venue.heartbeat(&trader, 5),
+        Tag::SetBuilderMax => venue.set_builder_max(&trader, 5),
+        Tag::SetReferrer => venue.set_referrer(&trader, target),
         Tag::StakePool => venue.stake_pool(&trader, atoms),
         Tag::RequestUnstake => venue.request_unstake(&trader, 1),
         Tag::Unstake => venue.unstake(&trader),
@@ -510,6 +530,10 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::PlaceOrder => {
             let order = Ticket::of(Side::Bid, Ticks::new(1), Lots::new(1)).build();
             venue.place_order(&trader, &market, &order, UnixSeconds::ZERO)
+        }
+        Tag::PlaceOrders => {
+            let orders: [NewOrder; 2] = [Ticket::of(Side::Bid, Ticks::new(1), Lots::new(1)).build(); 2];
+            venue.place_orders(&trader, &market, &orders, UnixSeconds::ZERO, &Guard::default())
         }
         Tag::CancelOrder => venue.cancel_order(&trader, &market, handle.0, handle.1),
         Tag::CancelAll => venue.cancel_all(&trader, &market, Sides::Both, 1),
@@ -557,8 +581,9 @@ fn tags_and_argument_sizes() {
         let named = if head.trader.is_nil() { "no" } else { "yes" };
         let bytes = data.len() - size_of::<Head>();
         let bytes = match tag {
-            // The client was given two handles, and three.
+            // The client was given two handles, two orders, and three handles.
             Tag::CancelOrders => format!("{} + `count` · 16", bytes - 2 * 16),
+            Tag::PlaceOrders => format!("{} + `count` · 32", bytes - 2 * 32),
             Tag::DropExpired => format!("{} + `count` · 16", bytes - 3 * 16),
             _ => bytes.to_string(),
         };
@@ -686,6 +711,22 @@ fn arguments_of_orders() {
     same_layout!("CancelByClientId", client_id, CancelByClientId { generation, client_id });
     same_layout!("AmendOrder", inline(Tag::AmendOrder), AmendOrder { generation, node, sequence, lots, price });
     same_layout!("Heartbeat", inline(Tag::Heartbeat), Heartbeat { generation, seconds });
+    same_layout!("SetBuilderMax", inline(Tag::SetBuilderMax), SetBuilderMax { generation, builder_max });
+    same_layout!("SetReferrer", inline(Tag::SetReferrer), SetReferrer { generation, referrer, referrer_generation });
+    same_layout!(
+        "PlaceOrders",
+        tabular(Tag::PlaceOrders),
+        PlaceOrders { generation, count, expires_at, valid_until, book_sequence_max }
+    );
+    let entry = [
+        offset_of!(OrderEntry, lots),
+        offset_of!(OrderEntry, client_id),
+        offset_of!(OrderEntry, price),
+        offset_of!(OrderEntry, side),
+        offset_of!(OrderEntry, match_limit),
+        size_of::<OrderEntry>(),
+    ];
+    assert_eq!(entry, [0, 8, 16, 20, 24, 32]);
     same_layout!(
         "ReplaceQuotes",
         tabular(Tag::ReplaceQuotes),
@@ -720,6 +761,10 @@ fn arguments_of_orders() {
             client_id,
             expires_at,
             valid_until,
+            book_sequence_max,
+            builder,
+            builder_generation,
+            builder_fee,
             side,
             kind,
             self_trade,
@@ -847,7 +892,7 @@ fn listing_bounds_and_limits() {
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 22] = [
+    let limits: [(&str, u64); 26] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
@@ -867,6 +912,10 @@ fn listing_bounds_and_limits() {
         ("`RAMP_SECONDS_MIN`", life::RAMP_SECONDS_MIN.into()),
         ("`RAMP_SECONDS_MAX`", life::RAMP_SECONDS_MAX.into()),
         ("`HANDLES_MAX`", HANDLES_MAX.into()),
+        ("`ORDERS_MAX`", ORDERS_MAX as u64),
+        ("`BUILDER_MAX`", partner::BUILDER_MAX.into()),
+        ("`FEE_TIERS_MAX`", fees::FEE_TIERS_MAX as u64),
+        ("`VOLUME_DAYS`", tier::VOLUME_DAYS.into()),
         ("`LADDERS_MAX`", annex::LADDERS_MAX as u64),
         ("`LEVELS_MAX`", annex::LEVELS_MAX as u64),
         ("`DEADMAN_SECONDS_MIN`", account::DEADMAN_SECONDS_MIN.into()),

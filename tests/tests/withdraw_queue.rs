@@ -5,7 +5,7 @@ use quantdesk_client::{
     engine::{
         EngineError, Ppm, QuoteAtoms,
         outflow::{self, WINDOW_SECONDS},
-        state::{CashEventKind, WithdrawalCell, ledger::Policy},
+        state::{CashEventKind, WithdrawalCell, fees::FeeSchedule, ledger::Policy},
     },
 };
 use quantdesk_tests::{

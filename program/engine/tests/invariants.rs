@@ -270,6 +270,8 @@ fn inv_p3_positions_that_are_not_where_they_belong_are_found() {
 #[test]
 fn inv_b5_a_generation_from_the_future_and_a_gap_in_a_ring_are_found() {
     assert_eq!(trader_damage(|trader| trader.generation = Generation::new(99)), ("B5", "generations were given out"));
+    let referrer = |trader: &mut TraderCell| trader.referrer_generation = Generation::new(99);
+    assert_eq!(trader_damage(referrer), ("B5", "generations were given out"));
     let gap = |ledger: &mut Ledger<'_>| ledger.events[1].sequence = Sequence::new(99);
     assert_eq!(ledger_damage(gap), ("B5", "events are gapless"));
     let skipped = |header: &mut LedgerHeader| header.events_written = Sequence::new(header.events_written.get() + 1);

@@ -14,8 +14,8 @@ pub struct FillFees {
     pub maker: QuoteDelta,
 }
 
-/// Fees of a fill worth `notional`. The exchange keeps `taker + maker ≥ 0` (M5): a listing proves that the rebate rate
-/// is at most the taker rate, and a charge is rounded up, a rebate down.
+/// Fees of a fill worth `notional`. The exchange keeps `taker + maker ≥ 0` (M5): the rebate rate is at most the taker rate,
+/// which a listing proves and a discount keeps, and a charge is rounded up, a rebate down.
 #[inline(always)]
 pub fn of_fill(notional: QuoteAtoms, taker: Ppm, maker: SignedPpm) -> Result<FillFees> {
     let rate = Ppm::new(maker.get().unsigned_abs());
