@@ -3,7 +3,7 @@
 //! Only a smaller size at the same price keeps the order's place in the queue: it takes nothing from those behind it and
 //! only releases margin, so neither price nor margin is asked for. Everything else is a new order.
 
-use super::{NewOrder, OrderHandle, OrderKind, SelfTrade, Trading};
+use super::{NewOrder, OrderHandle, OrderKind, Placed, SelfTrade, Trading};
 use crate::{
     error::{EngineError, Result},
     risk::position,
@@ -65,17 +65,24 @@ impl Trading<'_> {
     }
 
     /// Cancels a resting order and places it anew.
-    ///
-    /// WHY: out of line, since it is all of `place_order` once more.
-    #[inline(never)]
     fn requeue(
         &mut self,
         trader: CellIndex,
         handle: NodeIndex,
         order: &NewOrder,
     ) -> Result<Option<(NodeIndex, Sequence)>> {
+        // WHY: it keeps its client id, so those that wait for it wait for the new one.
+        self.market.node_mut(handle)?.set_parent(false);
         self.take_off(handle, TradeEventKind::Cancelled)?;
-        self.place_order(trader, order).map(|placed| placed.resting)
+        self.place_cold(trader, order).map(|placed| placed.resting)
+    }
+
+    /// `place_order` for whom it is a part of something rare.
+    ///
+    /// WHY: out of line, since it is all of `place_order` once more.
+    #[inline(never)]
+    pub(super) fn place_cold(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+        self.place_order(trader, order)
     }
 }
 

@@ -107,6 +107,9 @@ impl Trading<'_> {
     pub(super) fn unlink(&mut self, handle: NodeIndex) -> Result<()> {
         let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
         let (position, older, newer) = (node.position, node.next, node.previous);
+        if node.is_parent() {
+            self.release_children_of(handle)?;
+        }
         if !older.is_nil() {
             self.market.node_mut(older)?.previous = newer;
         }

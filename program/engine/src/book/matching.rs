@@ -262,7 +262,7 @@ impl Trading<'_> {
     fn fill(&mut self, taker: &mut Taker, best: IndexEntry, lots: Lots) -> Result<()> {
         let node = self.market.node_mut(best.node)?;
         // `lots` is the smaller of what the order has and what the taker wants.
-        let (price, left) = (node.price, node.lots.less_part(lots));
+        let (price, left, parent) = (node.price, node.lots.less_part(lots), node.is_parent());
         node.lots = left;
         let quote = price.bounded_notional(lots, taker.tick_value);
         let fill = Fill { price, tick_value: taker.tick_value, lots, quote };
@@ -279,6 +279,9 @@ impl Trading<'_> {
             return self.refuse(taker.trader, best.node, lots);
         };
         event.maker = maker;
+        if parent {
+            self.arm_children_of(best.node, lots)?;
+        }
         // A reduce-only order whose owner has nothing left is dropped when it is met again.
         if left.is_zero() {
             self.market.remove_best(taker.side.opposite())?;

@@ -23,8 +23,10 @@
 
 mod amend;
 mod batch;
+mod bracket;
 mod cancel;
 mod deleverage;
+mod execute;
 mod index;
 mod liquidate;
 mod matching;
@@ -33,6 +35,7 @@ mod place;
 mod replace;
 mod stale;
 mod take_over;
+mod trigger;
 
 pub use batch::OrderHandle;
 pub use cancel::Sides;
@@ -40,6 +43,7 @@ pub use liquidate::Liquidated;
 pub use order::{NewOrder, OrderKind, Placed, SelfTrade};
 pub use place::ORDERS_PER_POSITION_MAX;
 pub use replace::{QUOTES_MAX, Quote, Replacement};
+pub use trigger::{NewTrigger, TWAP_INTERVAL_MAX, TWAP_SLICES_MAX, TWAP_SLICES_MIN, TriggerHandle};
 
 use crate::{
     state::{Ledger, Market},

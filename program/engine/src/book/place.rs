@@ -72,6 +72,9 @@ impl Trading<'_> {
         self.match_taker(&mut taker)?;
         self.settle_taker(&mut taker)?;
         let resting = self.rest_remainder(&taker, order)?;
+        if order.client_id != 0 && !self.ledger.position(position)?.first_trigger.is_nil() {
+            self.raise_children(position, order, taker.filled(), resting.map(|(handle, _)| handle))?;
+        }
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
         Ok(Placed { filled: taker.filled(), quote: taker.quote(), fee: taker.fee, resting })
@@ -320,11 +323,16 @@ pub(super) fn check_terms(row: &MarketRow, order: &NewOrder) -> Result<()> {
 /// A buy may not be above the mark by more than the band, a sell not below it.
 #[inline(always)]
 pub(super) fn check_band(row: &MarketRow, side: Side, price: Ticks) -> Result<()> {
-    // mark < 2^32 and band ≤ 10^6: the product fits.
-    let reach = u64::from(row.mark.get()).wrapping_mul(u64::from(row.band.get())) / crate::math::PPM;
     let distance = match side {
         Side::Bid => price.get().saturating_sub(row.mark.get()),
         Side::Ask => row.mark.get().saturating_sub(price.get()),
     };
-    if u64::from(distance) > reach { Err(EngineError::OrderOutsideBand) } else { Ok(()) }
+    if u64::from(distance) > band_reach(row) { Err(EngineError::OrderOutsideBand) } else { Ok(()) }
+}
+
+/// How far through the mark an order may reach, in ticks.
+#[inline(always)]
+pub(super) fn band_reach(row: &MarketRow) -> u64 {
+    // mark < 2^32 and band ≤ 10^6: the product fits.
+    u64::from(row.mark.get()).wrapping_mul(u64::from(row.band.get())) / crate::math::PPM
 }

@@ -169,7 +169,8 @@ impl Trading<'_> {
         Ok(())
     }
 
-    /// Finds the orders that may be moved; reduce-only ones, and those beyond the number of quotes there can be, go at once.
+    /// Finds the orders that may be moved; reduce-only ones, those that triggers wait for, and those beyond the number of
+    /// quotes there can be, go at once.
     #[inline(always)]
     fn collect(
         &mut self,
@@ -183,13 +184,13 @@ impl Trading<'_> {
         };
         let mut next = self.ledger.position(position)?.first_order;
         while let Some(node) = self.market.node(next) {
-            let (handle, side, reduce_only) = (next, node.side(), node.is_reduce_only());
+            let (handle, side, plain) = (next, node.side(), node.is_plain());
             next = node.next;
             let movable = match side {
                 Side::Bid => &mut *bids,
                 Side::Ask => &mut *asks,
             };
-            if sides.contains(side) && (reduce_only || !movable.keep(handle)) {
+            if sides.contains(side) && (!plain || !movable.keep(handle)) {
                 self.drop_quote(handle)?;
             }
         }

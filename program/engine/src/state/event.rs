@@ -48,6 +48,15 @@ pub enum TradeEventKind {
     DeadmanCancelled = 16,
     /// A quote was moved: order number `client_id` became order `order`, `lots` at `price`, owned by `maker`.
     Replaced = 17,
+    /// `maker` placed trigger number `order` for `lots`, at the trigger price; `taker_fee` is the tip put in.
+    TriggerPlaced = 24,
+    /// `taker` executed trigger `order` of `maker`: `lots` were filled or rest, at the reference `price`; `taker_fee` is the
+    /// tip paid.
+    TriggerFired = 25,
+    /// Trigger `order` of `maker` is gone, by `taker` if not nil; `lots` were left, `taker_fee` is the tip given back.
+    TriggerRemoved = 26,
+    /// Trailing trigger `order` of `maker` has a new extreme `price`, by `taker`.
+    TriggerMoved = 27,
 }
 
 /// What a [`CashEvent`] records.
@@ -102,6 +111,8 @@ pub enum CashEventKind {
     PositionSettled = 23,
     /// A market's margin parameters changed; `amount` is the maintenance share.
     MarginChanged = 24,
+    /// Tips of a failing account's triggers went back to its cash; `amount` atoms.
+    TipsReturned = 30,
 }
 
 /// One trading event, 80 bytes.
@@ -205,6 +216,10 @@ impl TradeEvent {
             15 => TradeEventKind::Amended,
             16 => TradeEventKind::DeadmanCancelled,
             17 => TradeEventKind::Replaced,
+            24 => TradeEventKind::TriggerPlaced,
+            25 => TradeEventKind::TriggerFired,
+            26 => TradeEventKind::TriggerRemoved,
+            27 => TradeEventKind::TriggerMoved,
             _ => return None,
         })
     }
@@ -253,6 +268,7 @@ impl CashEvent {
             22 => CashEventKind::MarketStatusChanged,
             23 => CashEventKind::PositionSettled,
             24 => CashEventKind::MarginChanged,
+            30 => CashEventKind::TipsReturned,
             _ => return None,
         })
     }

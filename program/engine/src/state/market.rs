@@ -54,7 +54,10 @@ pub struct MarketHeader {
     pub nodes: FreeList,
     /// The deleveraging under way, if any.
     pub deleverage: Deleverage,
-    reserved: [u8; 64],
+    reserved: [u8; 56],
+    /// Triggers of positions in this market.
+    pub triggers: u32,
+    pad2: u32,
 }
 
 /// A bankrupt position on its way to its counterparties; see `risk::deleverage`.

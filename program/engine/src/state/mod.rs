@@ -9,6 +9,7 @@ pub mod market;
 pub mod order;
 pub mod row;
 pub mod stake;
+pub mod trigger;
 
 pub use cell::{Cell, PositionCell, TraderCell, WithdrawalCell};
 pub use event::{CashEvent, CashEventKind, TradeEvent, TradeEventKind};
@@ -19,3 +20,4 @@ pub use market::{Market, MarketHeader, MarketView};
 pub use order::{IndexEntry, OrderNode};
 pub use row::{MarginTier, MarketRow, MarketStatus, PriceCondition};
 pub use stake::PoolStake;
+pub use trigger::{Condition, Reference, TriggerCell};

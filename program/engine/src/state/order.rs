@@ -45,7 +45,9 @@ pub struct OrderNode {
     pad: [u8; 6],
 }
 
-const FLAG_REDUCE_ONLY: u8 = 1;
+const FLAG_REDUCE_ONLY: u8 = 0b01;
+/// Triggers wait for its fills.
+const FLAG_PARENT: u8 = 0b10;
 
 const _: () = assert!(size_of::<IndexEntry>() == 16 && align_of::<IndexEntry>() == 8);
 const _: () = assert!(size_of::<OrderNode>() == 64 && align_of::<OrderNode>() == 8);
@@ -101,6 +103,24 @@ impl OrderNode {
     #[inline(always)]
     pub const fn set_reduce_only(&mut self, reduce_only: bool) {
         self.flags = if reduce_only { FLAG_REDUCE_ONLY } else { 0 };
+    }
+
+    /// Whether it is neither reduce-only nor waited for.
+    #[inline(always)]
+    pub const fn is_plain(&self) -> bool {
+        self.flags == 0
+    }
+
+    /// Whether triggers of its owner may wait for its fills.
+    #[inline(always)]
+    pub const fn is_parent(&self) -> bool {
+        self.flags & FLAG_PARENT != 0
+    }
+
+    /// Says whether triggers wait for its fills.
+    #[inline(always)]
+    pub const fn set_parent(&mut self, parent: bool) {
+        self.flags = if parent { self.flags | FLAG_PARENT } else { self.flags & !FLAG_PARENT };
     }
 
     /// Whether it may no longer be filled at this time.

@@ -69,6 +69,7 @@ impl Run {
         for (trader, market) in live.iter().flat_map(|trader| (0..3).map(|market| (*trader, market))) {
             self.apply(number, &Op::CancelAll { trader, market, sides: Sides::Both, limit: 255 });
         }
+        self.cancel_triggers(number);
         // Later than every time a source may have published.
         self.apply(number, &Op::Pass { seconds: 20 });
         self.pay_queue(number);
@@ -78,6 +79,16 @@ impl Run {
             self.follow_marks();
             if self.pair.model.markets.iter().all(|market| market.low() == market.high()) {
                 return;
+            }
+        }
+    }
+
+    fn cancel_triggers(&mut self, number: u64) {
+        for market in 0..3 {
+            for trigger in self.pair.model.markets[market].triggers.clone() {
+                let named = (trigger.cell, trigger.number);
+                let did = self.apply(number, &Op::CancelTrigger { trader: trigger.trader, market, named });
+                assert_eq!(did, Did::Nothing, "seed {}: a trigger can always be cancelled", self.seed);
             }
         }
     }

@@ -14,6 +14,7 @@ mod orders;
 #[allow(dead_code, reason = "every test binary uses its part")]
 #[path = "../support/mod.rs"]
 mod support;
+mod triggers;
 
 use model::pair::{Did, Op, Pair};
 use quantdesk_engine::{
@@ -56,6 +57,7 @@ struct Habits {
     money: u64,
     price: u64,
     ladder: u64,
+    triggers: u64,
     /// How often somebody acts when an account is below maintenance margin.
     vigilance: u64,
     /// How often somebody withdraws all he can.
@@ -114,6 +116,7 @@ impl Habits {
             money: random.pick(&[3, 6, 10]),
             price: random.pick(&[3, 6, 12]),
             ladder: random.pick(&[2, 5, 10]),
+            triggers: random.pick(&[0, 10, 25]),
             vigilance: random.pick(&[0, 10, 30, 60]),
             greed: random.pick(&[0, 10, 40]),
             drift: [(); 3].map(|()| random.pick(&[-3, -1, 0, 0, 1, 3])),
@@ -223,6 +226,7 @@ impl Run {
         let kind = self.random.below(100);
         let Habits { trade, money, price, ladder, .. } = self.habits;
         match kind {
+            _ if kind < trade && self.random.chance(self.habits.triggers) => self.triggers(trader),
             _ if kind < trade => self.trade(trader),
             _ if kind < trade + money => self.money(trader),
             _ if kind < trade + money + price => {

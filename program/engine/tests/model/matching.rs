@@ -202,6 +202,10 @@ impl Model {
                 event.taker = cell;
             });
         }
+        self.arm_children(trader, market, (order.client_id, order.side), filled);
+        if resting.is_none() {
+            self.release_children(trader, market, order.client_id, order.side);
+        }
         Ok(Outcome { filled, quote: taker.quote(), fee: taker.fee, resting })
     }
 
@@ -313,6 +317,9 @@ impl Model {
                 taker.remaining -= lots;
                 let mut shrunk = best.clone();
                 shrunk.lots = lots;
+                if lots == best.lots {
+                    self.release_children(best.trader, taker.market, best.client_id, best.side);
+                }
                 self.log_order(taker.market, kind, &shrunk, cell);
                 self.shrink(taker.market, best, lots);
             }
@@ -339,6 +346,10 @@ impl Model {
         let parts = ((closing, worth(closing) * tick_value), (lots - closing, worth(lots - closing) * tick_value));
         self.settle(best.trader, market, best.side, parts.0, parts.1);
         self.charge(best.trader, market, maker_fee);
+        self.arm_children(best.trader, market, (best.client_id, best.side), lots);
+        if lots == best.lots {
+            self.release_children(best.trader, market, best.client_id, best.side);
+        }
         // The taker's fills add up and settle at the end.
         let left = closable(self.position(taker.trader, market).base, side) - taker.closed.0;
         let closing = lots.min(left);
@@ -349,6 +360,7 @@ impl Model {
         taker.remaining -= lots;
         taker.fee += taker_fee;
         self.markets[market].last_trade_price = price;
+        self.markets[market].last_trade_time = self.now;
         let (maker, taker) = (self.trader(best.trader).cell, self.trader(taker.trader).cell);
         self.log(market, TradeEventKind::Filled, best.side, |event| {
             (event.order, event.client_id) = (best.sequence, best.client_id);
@@ -371,6 +383,7 @@ impl Model {
             return;
         }
         let position = self.position_mut(trader, market);
+        let before = position.base.signum();
         if closed.0 > 0 {
             let share = floor_div(position.quote * closed.0, position.base.abs());
             let realised = share - signed(side, closed.1);
@@ -382,6 +395,9 @@ impl Model {
         let position = self.position_mut(trader, market);
         position.quote -= signed(side, opened.1);
         position.base += signed(side, opened.0);
+        if before != 0 && position.base.signum() != before {
+            position.turns += 1;
+        }
     }
 
     fn charge(&mut self, trader: usize, market: usize, fee: i128) {
@@ -429,6 +445,7 @@ impl Model {
     }
 
     pub(super) fn drop_order(&mut self, market: usize, order: &Order, kind: TradeEventKind, taker: u32) {
+        self.release_children(order.trader, market, order.client_id, order.side);
         self.log_order(market, kind, order, taker);
         self.shrink(market, order, order.lots);
     }

@@ -10,7 +10,7 @@ use crate::support::{World, world::key};
 use quantdesk_engine::{
     CellIndex, Lots, NodeIndex, QuoteAtoms, Result, Sequence, Ticks, account,
     account::Withdrawal,
-    book::{Liquidated, NewOrder, OrderHandle, Placed, Sides},
+    book::{Liquidated, NewOrder, NewTrigger, OrderHandle, Placed, Sides, TriggerHandle},
     pool,
     risk::{listing::ListingParameters, margin, price::SourcePrice, scan, shortfall},
     state::{PoolStake, ledger::Policy},
@@ -62,6 +62,28 @@ pub enum Op {
     DropExpired {
         market: usize,
         named: Vec<(NodeIndex, u64)>,
+    },
+    PlaceTrigger {
+        trader: usize,
+        market: usize,
+        trigger: NewTrigger,
+    },
+    /// A trigger by cell and number.
+    CancelTrigger {
+        trader: usize,
+        market: usize,
+        named: (u32, u64),
+    },
+    CancelTriggerByClientId {
+        trader: usize,
+        market: usize,
+        client_id: u64,
+    },
+    /// Triggers by cell and number.
+    ExecuteTriggers {
+        keeper: usize,
+        market: usize,
+        named: Vec<(u32, u64)>,
     },
     Heartbeat {
         trader: usize,
@@ -168,6 +190,8 @@ pub enum Did {
     Placed(Placed),
     Cancelled(u8),
     Amended(Option<u64>),
+    /// The number of a new trigger.
+    Triggered(u64),
     Queued,
     Closed(Closed),
     /// Whether a deleveraging is finished.
@@ -196,20 +220,14 @@ fn agree<T: PartialEq + Debug>(engine: Result<T>, model: Result<T>) -> std::resu
 
 /// R1 for whoever acts. For everybody else: being filled, cancelled or evicted costs no margin but the maker fee,
 /// because the worst case was reserved.
-fn check_excess(op: &Op, before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
-    let actor = match op {
-        Op::Place { trader, .. } => *trader,
-        Op::Amend { trader, .. } => Some(*trader),
-        Op::TakeOver { by, .. } => *by,
-        _ => None,
-    };
+fn check_excess(op: &Op, actors: &[usize], before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
     let failing = match op {
         Op::Liquidate { target, .. } | Op::TakeOver { target, .. } => Some(*target),
         _ => None,
     };
     for (id, (before, after)) in before.iter().zip(after).enumerate().filter(|(id, _)| failing != Some(*id)) {
         let (Some((excess, fees)), Some((excess_after, fees_after))) = (before, after) else { continue };
-        let allowed = if actor == Some(id) { 0.min(*excess) } else { excess - (fees_after - fees).max(0) };
+        let allowed = if actors.contains(&id) { 0.min(*excess) } else { excess - (fees_after - fees).max(0) };
         if *excess_after < allowed {
             return Err(format!("R1: trader {id} fell from excess {excess} to {excess_after}"));
         }
@@ -251,6 +269,10 @@ impl Pair {
             | Op::CancelOrders { market, .. }
             | Op::CancelByClientId { market, .. }
             | Op::Amend { market, .. }
+            | Op::PlaceTrigger { market, .. }
+            | Op::CancelTrigger { market, .. }
+            | Op::CancelTriggerByClientId { market, .. }
+            | Op::ExecuteTriggers { market, .. }
             | Op::DropExpired { market, .. }
             | Op::EnforceDeadman { market, .. }
             | Op::CancelForRisk { market, .. }
@@ -261,6 +283,7 @@ impl Pair {
         let known = self.standings.take();
         let before = traded.map(|_| known.unwrap_or_else(|| self.standings()));
         let others = Bystanders::of(op, &self.model);
+        let actors = self.actors(op);
         let sizes = market_of_trade(op).map(|market| (market, self.sizes(market)));
         let did = self.run(op)?;
         let market = match op {
@@ -278,7 +301,7 @@ impl Pair {
         self.world.check().map_err(|violation| format!("{violation:?}"))?;
         if let Some(before) = before {
             let after = self.standings();
-            check_excess(op, &before, &after)?;
+            check_excess(op, &actors, &before, &after)?;
             self.standings = Some(after);
             self.check_reduce_only(op, base)?;
         }
@@ -306,6 +329,10 @@ impl Pair {
             | Op::DropExpired { .. }
             | Op::Heartbeat { .. }
             | Op::EnforceDeadman { .. } => self.run_resting(op)?,
+            Op::PlaceTrigger { .. }
+            | Op::CancelTrigger { .. }
+            | Op::CancelTriggerByClientId { .. }
+            | Op::ExecuteTriggers { .. } => self.run_triggers(op)?,
             Op::Cancel { trader, market, handle, sequence } => {
                 let known = self.handles.get(&(*market, *sequence)) == Some(handle);
                 let engine = self.world.cancel(*market, self.cell(*trader), *handle, Sequence::new(*sequence));
@@ -390,6 +417,56 @@ impl Pair {
             }
             _ => unreachable!("{op:?} is not about resting orders"),
         })
+    }
+
+    /// The number, if a trigger with it is in that cell.
+    fn known_trigger(&self, market: usize, named: (u32, u64)) -> Option<u64> {
+        let triggers = &self.model.markets[market].triggers;
+        triggers.iter().any(|trigger| (trigger.cell, trigger.number) == named).then_some(named.1)
+    }
+
+    fn run_triggers(&mut self, op: &Op) -> std::result::Result<Did, String> {
+        let handle =
+            |(cell, number): &(u32, u64)| TriggerHandle { cell: CellIndex::new(*cell), number: Sequence::new(*number) };
+        Ok(match op {
+            Op::PlaceTrigger { trader, market, trigger } => {
+                let cell = self.cell(*trader);
+                let engine = self.world.trading(*market, |trading| trading.place_trigger(cell, trigger));
+                let engine = engine.map(|handle| handle.number.get());
+                did(agree(engine, self.model.place_trigger(*trader, *market, trigger))?, Did::Triggered)
+            }
+            Op::CancelTrigger { trader, market, named } => {
+                let (cell, known) = (self.cell(*trader), self.known_trigger(*market, *named));
+                let engine = self.world.trading(*market, |trading| trading.cancel_trigger(cell, handle(named)));
+                quiet(agree(engine, self.model.cancel_trigger(*trader, *market, known))?)
+            }
+            Op::CancelTriggerByClientId { trader, market, client_id } => {
+                let cell = self.cell(*trader);
+                let engine =
+                    self.world.trading(*market, |trading| trading.cancel_trigger_by_client_id(cell, *client_id));
+                quiet(agree(engine, self.model.cancel_trigger_by_client_id(*trader, *market, *client_id))?)
+            }
+            Op::ExecuteTriggers { keeper, market, named } => {
+                let cell = self.cell(*keeper);
+                let known: Vec<_> = named.iter().map(|named| self.known_trigger(*market, *named)).collect();
+                let engine =
+                    self.world.trading(*market, |trading| trading.execute_triggers(cell, named.iter().map(handle)));
+                let outcome = agree(engine, self.model.execute_triggers(*keeper, *market, &known))?;
+                self.find_handles(*market);
+                did(outcome, Did::Cancelled)
+            }
+            _ => unreachable!("{op:?} is not about triggers"),
+        })
+    }
+
+    /// Orders that triggers became rest where the book says.
+    fn find_handles(&mut self, market: usize) {
+        let book = self.world.market(market);
+        for side in [quantdesk_engine::Side::Bid, quantdesk_engine::Side::Ask] {
+            for entry in book.entries(side) {
+                self.handles.insert((market, entry.sequence.get()), entry.node);
+            }
+        }
     }
 
     fn open(&mut self, owner: u64, sub_account: u16) -> std::result::Result<Did, String> {
@@ -538,6 +615,22 @@ impl Pair {
         }
         self.model.watch = watch;
         Ok(Did::Nothing)
+    }
+
+    /// Whose orders an operation places.
+    fn actors(&self, op: &Op) -> Vec<usize> {
+        match op {
+            Op::Place { trader, .. } => trader.iter().copied().collect(),
+            Op::Amend { trader, .. } | Op::PlaceTrigger { trader, .. } => vec![*trader],
+            Op::TakeOver { by, .. } => by.iter().copied().collect(),
+            Op::ExecuteTriggers { market, named, .. } => {
+                let known = named.iter().filter_map(|named| self.known_trigger(*market, *named));
+                let triggers = &self.model.markets[*market].triggers;
+                let owner = |number| triggers.iter().find(|trigger| trigger.number == number);
+                known.filter_map(owner).map(|trigger| trigger.trader).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn sizes(&self, market: usize) -> Vec<(usize, i128)> {
@@ -691,7 +784,10 @@ impl Bystanders {
 
 fn market_of_trade(op: &Op) -> Option<usize> {
     match op {
-        Op::Place { market, .. } | Op::Liquidate { market, .. } | Op::TakeOver { market, .. } => Some(*market),
+        Op::Place { market, .. }
+        | Op::ExecuteTriggers { market, .. }
+        | Op::Liquidate { market, .. }
+        | Op::TakeOver { market, .. } => Some(*market),
         _ => None,
     }
 }
