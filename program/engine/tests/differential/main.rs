@@ -116,7 +116,7 @@ impl Habits {
             money: random.pick(&[3, 6, 10]),
             price: random.pick(&[3, 6, 12]),
             ladder: random.pick(&[2, 5, 10]),
-            triggers: random.pick(&[0, 10, 25]),
+            triggers: random.pick(&[0, 15, 40]),
             vigilance: random.pick(&[0, 10, 30, 60]),
             greed: random.pick(&[0, 10, 40]),
             drift: [(); 3].map(|()| random.pick(&[-3, -1, 0, 0, 1, 3])),
@@ -217,6 +217,9 @@ impl Run {
             return op;
         }
         if let Some(op) = self.watch(trader) {
+            return op;
+        }
+        if let Some(op) = self.keep(trader) {
             return op;
         }
         let greedy = self.random.chance(self.habits.greed / 4);

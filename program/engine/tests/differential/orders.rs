@@ -103,7 +103,7 @@ impl Run {
         Op::Cancel { trader, market, handle, sequence }
     }
 
-    fn order(&mut self, trader: usize, market: usize) -> NewOrder {
+    pub(super) fn order(&mut self, trader: usize, market: usize) -> NewOrder {
         let reduce_only = self.random.chance(self.habits.reduce_only);
         let closing = match self.pair.model.position(trader, market).base {
             base if base > 0 => Side::Ask,

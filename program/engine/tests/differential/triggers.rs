@@ -17,12 +17,37 @@ impl Run {
                 let trigger = self.new_trigger(placing, market);
                 Op::PlaceTrigger { trader: placing, market, trigger }
             }
+            6 | 7 => self.parent(market).unwrap_or_else(|| self.trade(trader)),
             _ => {
                 let count = 1 + self.random.below(4);
                 let named = (0..count).map(|_| self.some_trigger(market)).collect();
                 Op::ExecuteTriggers { keeper: trader, market, named }
             }
         }
+    }
+
+    /// Somebody who watches executes what there is, and mostly tries the triggers of one market in turn.
+    pub(super) fn keep(&mut self, keeper: usize) -> Option<Op> {
+        if !self.random.chance(self.habits.triggers / 2) {
+            return None;
+        }
+        let model = &self.pair.model;
+        let placed: Vec<usize> = (0..3).filter(|market| !model.markets[*market].triggers.is_empty()).collect();
+        let market = (!placed.is_empty()).then(|| self.random.pick(&placed))?;
+        let count = 1 + self.random.below(8);
+        let named = (0..count).map(|_| self.some_trigger(market)).collect();
+        Some(Op::ExecuteTriggers { keeper, market, named })
+    }
+
+    /// An order that a trigger waits for.
+    fn parent(&mut self, market: usize) -> Option<Op> {
+        let waiting = self.pair.model.markets[market].triggers.iter().filter(|trigger| trigger.parent != 0);
+        let waiting: Vec<(usize, u64, Side)> = waiting.map(|it| (it.trader, it.parent, it.side.opposite())).collect();
+        let (trader, client_id, side) = (!waiting.is_empty()).then(|| self.random.pick(&waiting))?;
+        let mut order = self.order(trader, market);
+        (order.client_id, order.side) = (client_id, side);
+        (order.reduce_only, order.price) = (false, Ticks::new(self.marks[market] as u32));
+        Some(Op::Place { trader: Some(trader), market, order })
     }
 
     /// Somebody with a position, so that there is something to reduce.
@@ -111,7 +136,8 @@ impl Run {
     fn tip(&mut self, market: usize) -> u64 {
         let most = self.pair.model.markets[market].terms.tip_max as u64;
         let usual = most.min(1 + self.random.below(1_000));
-        self.random.pick(&[0, usual, usual, most, most.saturating_add(1)])
+        let more = if self.random.chance(self.habits.mistakes) { most.saturating_add(1) } else { most };
+        self.random.pick(&[0, usual, usual, usual.min(10), more])
     }
 
     /// A share, a parent, a limit, an end.
