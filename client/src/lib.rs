@@ -3,6 +3,7 @@
 //!
 //! * [`instruction`] — one builder per instruction.
 //! * [`order`] — order tickets in human units, converted exactly.
+//! * [`trigger`] — conditional orders.
 //! * [`view`] — ledgers, markets and books out of account bytes; margin by the engine's own code.
 //! * [`address`] — derived addresses.
 //! * [`error`] — from a custom error code to a name.
@@ -13,6 +14,7 @@ pub mod budget;
 pub mod error;
 pub mod instruction;
 pub mod order;
+pub mod trigger;
 pub mod view;
 
 pub use quantdesk_engine as engine;

@@ -58,6 +58,10 @@ pub enum Tag {
     AmendOrder = 45,
     /// Replaces a maker's quotes.
     ReplaceQuotes = 46,
+    /// Places a conditional order.
+    PlaceTrigger = 48,
+    /// Cancels a conditional order.
+    CancelTrigger = 49,
 
     // 60: cranks
     /// Reads a market's oracle sources and moves its price board.
@@ -72,6 +76,8 @@ pub enum Tag {
     EnforceDeadman = 64,
     /// Drops expired orders.
     DropExpired = 65,
+    /// Executes conditional orders that are due.
+    ExecuteTriggers = 67,
 
     // 80: risk
     /// Cancels orders of an account below initial margin.
@@ -98,7 +104,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -120,12 +126,15 @@ impl Tag {
         Self::CancelByClientId,
         Self::AmendOrder,
         Self::ReplaceQuotes,
+        Self::PlaceTrigger,
+        Self::CancelTrigger,
         Self::UpdatePrice,
         Self::SettleMarket,
         Self::SettleMarketPosition,
         Self::Sweep,
         Self::EnforceDeadman,
         Self::DropExpired,
+        Self::ExecuteTriggers,
         Self::CancelForRisk,
         Self::Liquidate,
         Self::TakeOver,
@@ -170,12 +179,15 @@ impl Tag {
             Self::CancelByClientId => "CancelByClientId",
             Self::AmendOrder => "AmendOrder",
             Self::ReplaceQuotes => "ReplaceQuotes",
+            Self::PlaceTrigger => "PlaceTrigger",
+            Self::CancelTrigger => "CancelTrigger",
             Self::UpdatePrice => "UpdatePrice",
             Self::SettleMarket => "SettleMarket",
             Self::SettleMarketPosition => "SettleMarketPosition",
             Self::Sweep => "Sweep",
             Self::EnforceDeadman => "EnforceDeadman",
             Self::DropExpired => "DropExpired",
+            Self::ExecuteTriggers => "ExecuteTriggers",
             Self::CancelForRisk => "CancelForRisk",
             Self::Liquidate => "Liquidate",
             Self::TakeOver => "TakeOver",

@@ -17,6 +17,7 @@ use quantdesk_client::{
         state::{MarketStatus, ledger::Policy, market::market_size},
     },
     instruction::{Target, Venue},
+    trigger::TriggerTicket,
 };
 use quantdesk_sim::{
     chain::{Chain, PROGRAM},
@@ -149,6 +150,11 @@ impl World {
         scene.trade(1_000);
         scene.accept(&alice, &bid(MARK - 10, 5).client_id(1).build());
         scene.accept(&bob, &ask(MARK + 10, 5).client_id(1).build());
+        // Due, and becomes an order that rests.
+        let due = TriggerTicket::take_profit(Side::Bid, Ticks::new(2 * MARK)).limit(Ticks::new(MARK - 30));
+        let due = due.lots(Lots::new(5)).client_id(1).build();
+        let market = scene.market();
+        scene.desk.chain.send(scene.desk.venue.place_trigger(&alice.trader, &market, &due, UnixSeconds::ZERO)).unwrap();
         let soon = UnixSeconds::new(scene.desk.chain.unix_seconds() + 1);
         scene.accept(&bob, &ask(MARK + 20, 5).expires_at(soon).build());
         let admin_tokens = scene.desk.fund(&admin, 0).unwrap();
@@ -279,6 +285,15 @@ impl World {
                 let wanted = Replacement { sequence: 5, sides, expires_at, quotes: &quotes };
                 scene.desk.venue.replace_quotes(&alice.trader, &market, &wanted, UnixSeconds::ZERO)
             }
+            Tag::PlaceTrigger => {
+                let stop =
+                    TriggerTicket::stop(Side::Bid, Ticks::new(MARK + 50)).lots(Lots::new(5)).client_id(2).build();
+                scene.desk.venue.place_trigger(&alice.trader, &market, &stop, UnixSeconds::ZERO)
+            }
+            Tag::CancelTrigger => {
+                let handle = read::triggers(&scene.desk, &alice.trader, 0)[0].0;
+                scene.desk.venue.cancel_trigger(&alice.trader, &market, handle)
+            }
             Tag::CancelByClientId => scene.desk.venue.cancel_by_client_id(&alice.trader, &market, 1),
             Tag::AmendOrder => {
                 let handle = read::handles(&scene.desk, &alice.trader, 0)[0];
@@ -311,6 +326,11 @@ impl World {
             Tag::Sweep => (vec![Ledger], venue.sweep(9)),
             Tag::EnforceDeadman => {
                 (vec![Market, Ledger], venue.enforce_deadman(&self.scene.market(), target(&self.scene.bob), 9))
+            }
+            Tag::ExecuteTriggers => {
+                let handle = read::triggers(desk, &self.scene.alice.trader, 0)[0].0;
+                let (keeper, market) = (&self.scene.bob.trader, self.scene.market());
+                (vec![Signer, Market, Ledger], venue.execute_triggers(keeper, &market, &[handle]))
             }
             Tag::DropExpired => {
                 let handle = read::handles(desk, &self.scene.bob.trader, 0)[0];

@@ -16,7 +16,7 @@ use quantdesk_client::{
         slab::free_list::FreeList,
         state::{
             AccountHeader, CashEvent, Cell, Exchange, IndexEntry, LedgerHeader, MarginTier, MarketHeader, MarketRow,
-            OracleSource, OrderNode, PoolStake, PositionCell, TradeEvent, TraderCell, WithdrawalCell,
+            OracleSource, OrderNode, PoolStake, PositionCell, TradeEvent, TraderCell, TriggerCell, WithdrawalCell,
             ledger::{Policy, Watched},
             market::Deleverage,
         },
@@ -25,15 +25,18 @@ use quantdesk_client::{
 };
 use quantdesk_program::{
     instruction::{
-        crank::{drop_expired::DropExpired, enforce_deadman::EnforceDeadman, sweep::Sweep, update_price::UpdatePrice},
+        crank::{
+            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, execute_triggers::ExecuteTriggers,
+            sweep::Sweep, update_price::UpdatePrice,
+        },
         exchange::{
             collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
             set_market_status::SetMarketStatus,
         },
         order::{
             amend_order::AmendOrder, cancel_all::CancelAll, cancel_by_client_id::CancelByClientId,
-            cancel_order::CancelOrder, cancel_orders::CancelOrders, place_order::PlaceOrder,
-            replace_quotes::ReplaceQuotes,
+            cancel_order::CancelOrder, cancel_orders::CancelOrders, cancel_trigger::CancelTrigger,
+            place_order::PlaceOrder, place_trigger::PlaceTrigger, replace_quotes::ReplaceQuotes,
         },
         pool::{request_unstake::RequestUnstake, unstake::Unstake},
         risk::{
@@ -102,14 +105,18 @@ layout! {
     PositionCell: 128, align 8 {
         market 2 trader 4 next 8 first_order 12 orders 16 base 24 quote 32 funding_index 40 open_bid_lots 48
         open_ask_lots 56 open_bid_notional 64 open_ask_notional 72 realised 80 fees_paid 88 funding_paid 96
-        bid_bound 104 ask_bound 108
+        bid_bound 104 ask_bound 108 quote_sequence 112 first_trigger 120 turns 124
+    }
+    TriggerCell: 128, align 8 {
+        slices 6 position 8 next 12 number 16 client_id 24 parent 32 lots 40 tip 48 expires_at 56 next_at 64 price 72
+        distance 76 limit 80 slippage 84 share 88 interval 92 group 96 turns 100
     }
     CashEvent: 64, align 8 {
         sequence 0 unix_seconds 8 slot 16 market 26 trader 28 generation 32 amount 40 balance 48 funding_index 56
     }
     MarketHeader: 256, align 8 {
         header 0 ledger 16 index 48 last_trade_price 68 last_trade_time 72 orders_placed 80 events_written 88 nodes 96
-        deleverage 112
+        deleverage 112 triggers 248
     }
     Deleverage: 80, align 8 {
         trader 4 cursor 8 price 12 number 16 lots 24 quote 32 profitable 40 opposite 48 profitable_passed 56
@@ -155,6 +162,12 @@ layout! {
     CancelByClientId: 16, align 8 { generation 0 client_id 8 }
     AmendOrder: 32, align 8 { generation 0 node 4 sequence 8 lots 16 price 24 }
     OrderHandle: 16, align 8 { node 0 sequence 8 }
+    PlaceTrigger: 88, align 8 {
+        generation 0 price 4 lots 8 tip 16 client_id 24 parent 32 expires_at 40 valid_until 48 distance 56 limit 60
+        slippage 64 share 68 group 72 interval 76 slices 80 condition 82 reference 83 side 84 reduce_only 85
+    }
+    CancelTrigger: 16, align 8 { generation 0 cell 4 name 8 }
+    ExecuteTriggers: 8, align 4 { generation 0 count 4 }
     Heartbeat: 8, align 4 { generation 0 seconds 4 }
     EnforceDeadman: 16, align 4 { target 0 limit 8 }
     DropExpired: 8, align 1 { count 0 }
@@ -197,12 +210,15 @@ fn tags_are_unique_and_in_their_blocks() {
         ("CancelByClientId", 44),
         ("AmendOrder", 45),
         ("ReplaceQuotes", 46),
+        ("PlaceTrigger", 48),
+        ("CancelTrigger", 49),
         ("UpdatePrice", 60),
         ("SettleMarket", 61),
         ("SettleMarketPosition", 62),
         ("Sweep", 63),
         ("EnforceDeadman", 64),
         ("DropExpired", 65),
+        ("ExecuteTriggers", 67),
         ("CancelForRisk", 80),
         ("Liquidate", 81),
         ("TakeOver", 82),
@@ -249,7 +265,7 @@ const REFUSALS: [(&str, u32); 28] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 68] = [
+const ENGINE_ERRORS: [(&str, u32); 73] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -283,6 +299,11 @@ const ENGINE_ERRORS: [(&str, u32); 68] = [
     ("OrdersTooMany", 510),
     ("MarketNotActive", 512),
     ("MatchLimitOutOfRange", 513),
+    ("TriggerNotFound", 540),
+    ("TriggerInvalid", 541),
+    ("TriggersTooMany", 542),
+    ("TriggerTipTooLarge", 543),
+    ("NoTriggerDue", 544),
     ("BelowInitialMargin", 600),
     ("PositionTooLarge", 601),
     ("OpenInterestTooLarge", 602),

@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl Trading<'_> {
-    /// Arms the children of an order that was just placed by what it filled; if it rests they go on waiting, else those that
-    /// nothing armed are removed.
+    /// Arms the children of an order that was just placed by what it filled; if it rests, in this node, they go on waiting,
+    /// else those that nothing armed are removed.
     ///
     /// WHY: out of line, since few positions have triggers.
     #[cold]
@@ -22,15 +22,15 @@ impl Trading<'_> {
         position: CellIndex,
         order: &NewOrder,
         filled: Lots,
-        resting: Option<NodeIndex>,
+        resting: NodeIndex,
     ) -> Result<()> {
         if !self.arm_children(position, order.client_id, order.side, filled)? {
             return Ok(());
         }
-        match resting {
-            Some(handle) => self.market.node_mut(handle).map(|node| node.set_parent(true)),
-            None => self.release_children(position, order.client_id, order.side),
+        if resting.is_nil() {
+            return self.release_children(position, order.client_id, order.side);
         }
+        self.market.node_mut(resting).map(|node| node.set_parent(true))
     }
 
     /// Arms the children of a resting order by what was just filled of it, when that is settled.

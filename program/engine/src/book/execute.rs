@@ -167,40 +167,35 @@ impl Trading<'_> {
         let mut fired = trigger;
         (fired.lots, fired.price) = (executed, firing.reference);
         self.record_trigger(TradeEventKind::TriggerFired, &fired, keeper, tip)?;
-        self.after_firing(keeper, cell, &trigger, executed, left)?;
+        let adding = !trigger.is_reduce_only();
+        let done = left.is_zero() || (adding && left < self.row()?.lots_min);
+        if done || adding {
+            self.end_group(keeper, cell, &trigger)?;
+        }
+        self.note_firing(cell, executed, left)?;
+        if !done {
+            return Ok(true);
+        }
+        if trigger.parent == 0 {
+            self.remove_trigger(cell, keeper)?;
+        } else {
+            // Its parent may arm it again.
+            self.ledger.trigger_mut(cell)?.lots = Lots::ZERO;
+        }
         Ok(true)
     }
 
-    /// What an execution leaves of a trigger and of the others of its group.
-    fn after_firing(
-        &mut self,
-        keeper: CellIndex,
-        cell: CellIndex,
-        trigger: &TriggerCell,
-        executed: Lots,
-        left: Lots,
-    ) -> Result<()> {
-        let adding = !trigger.is_reduce_only();
-        let dust = adding && left < self.row()?.lots_min;
-        let done = left.is_zero() || dust;
-        if done || adding {
-            self.end_group(keeper, cell, trigger)?;
-        }
+    /// Takes what was executed off a trigger. What a share of the position comes to is fixed by its first execution.
+    fn note_firing(&mut self, cell: CellIndex, executed: Lots, left: Lots) -> Result<()> {
         let now = self.now.unix_seconds;
-        let kept = self.ledger.trigger_mut(cell)?;
-        // WHY: what a share of the position comes to is fixed by its first execution.
-        kept.lots = if trigger.share.is_zero() { trigger.lots.checked_sub(executed)? } else { left };
-        kept.share = Ppm::ZERO;
-        if kept.slices > 0 {
-            kept.slices = kept.slices.wrapping_sub(1).max(1);
-            kept.next_at = now.plus(kept.interval)?;
+        let trigger = self.ledger.trigger_mut(cell)?;
+        trigger.lots = if trigger.share.is_zero() { trigger.lots.checked_sub(executed)? } else { left };
+        trigger.share = Ppm::ZERO;
+        if trigger.slices > 0 {
+            trigger.slices = trigger.slices.wrapping_sub(1).max(1);
+            trigger.next_at = now.plus(trigger.interval)?;
         }
-        if done && trigger.parent != 0 {
-            // Its parent may arm it again.
-            kept.lots = Lots::ZERO;
-            return Ok(());
-        }
-        if done { self.remove_trigger(cell, keeper) } else { Ok(()) }
+        Ok(())
     }
 
     /// Removes the other triggers of a group; those that wait for the same parent are only disarmed.

@@ -73,7 +73,8 @@ impl Trading<'_> {
         self.settle_taker(&mut taker)?;
         let resting = self.rest_remainder(&taker, order)?;
         if order.client_id != 0 && !self.ledger.position(position)?.first_trigger.is_nil() {
-            self.raise_children(position, order, taker.filled(), resting.map(|(handle, _)| handle))?;
+            let handle = resting.map_or(NodeIndex::NIL, |(handle, _)| handle);
+            self.raise_children(position, order, taker.filled(), handle)?;
         }
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;

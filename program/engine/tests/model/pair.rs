@@ -13,7 +13,7 @@ use quantdesk_engine::{
     book::{Liquidated, NewOrder, NewTrigger, OrderHandle, Placed, Sides, TriggerHandle},
     pool,
     risk::{listing::ListingParameters, margin, price::SourcePrice, scan, shortfall},
-    state::{PoolStake, ledger::Policy},
+    state::{PoolStake, TradeEventKind, ledger::Policy},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -218,16 +218,27 @@ fn agree<T: PartialEq + Debug>(engine: Result<T>, model: Result<T>) -> std::resu
     if engine == model { Ok(engine) } else { Err(format!("outcome: engine {engine:?}, model {model:?}")) }
 }
 
+/// Who placed an order in an operation, and who was filled in one that places several.
+struct Acted {
+    takers: Vec<usize>,
+    makers: Vec<usize>,
+}
+
 /// R1 for whoever acts. For everybody else: being filled, cancelled or evicted costs no margin but the maker fee,
 /// because the worst case was reserved.
-fn check_excess(op: &Op, actors: &[usize], before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
+fn check_excess(op: &Op, acted: &Acted, before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
     let failing = match op {
         Op::Liquidate { target, .. } | Op::TakeOver { target, .. } => Some(*target),
         _ => None,
     };
     for (id, (before, after)) in before.iter().zip(after).enumerate().filter(|(id, _)| failing != Some(*id)) {
         let (Some((excess, fees)), Some((excess_after, fees_after))) = (before, after) else { continue };
-        let allowed = if actors.contains(&id) { 0.min(*excess) } else { excess - (fees_after - fees).max(0) };
+        let fees = (fees_after - fees).max(0);
+        let allowed = match (acted.takers.contains(&id), acted.makers.contains(&id)) {
+            (true, true) => 0.min(*excess) - fees,
+            (true, false) => 0.min(*excess),
+            (false, _) => excess - fees,
+        };
         if *excess_after < allowed {
             return Err(format!("R1: trader {id} fell from excess {excess} to {excess_after}"));
         }
@@ -283,7 +294,7 @@ impl Pair {
         let known = self.standings.take();
         let before = traded.map(|_| known.unwrap_or_else(|| self.standings()));
         let others = Bystanders::of(op, &self.model);
-        let actors = self.actors(op);
+        let takers = self.takers(op);
         let sizes = market_of_trade(op).map(|market| (market, self.sizes(market)));
         let did = self.run(op)?;
         let market = match op {
@@ -301,7 +312,8 @@ impl Pair {
         self.world.check().map_err(|violation| format!("{violation:?}"))?;
         if let Some(before) = before {
             let after = self.standings();
-            check_excess(op, &actors, &before, &after)?;
+            let acted = Acted { takers, makers: self.makers(op) };
+            check_excess(op, &acted, &before, &after)?;
             self.standings = Some(after);
             self.check_reduce_only(op, base)?;
         }
@@ -618,7 +630,7 @@ impl Pair {
     }
 
     /// Whose orders an operation places.
-    fn actors(&self, op: &Op) -> Vec<usize> {
+    fn takers(&self, op: &Op) -> Vec<usize> {
         match op {
             Op::Place { trader, .. } => trader.iter().copied().collect(),
             Op::Amend { trader, .. } | Op::PlaceTrigger { trader, .. } => vec![*trader],
@@ -631,6 +643,15 @@ impl Pair {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whom the execution of others' triggers filled besides.
+    fn makers(&self, op: &Op) -> Vec<usize> {
+        let filled = self.model.trail.iter().filter(|event| event.kind == TradeEventKind::Filled);
+        let makers: Vec<u32> = filled.map(|event| event.maker).collect();
+        let several = matches!(op, Op::ExecuteTriggers { .. });
+        let filled = self.model.live().filter(|(_, trader)| several && makers.contains(&trader.cell));
+        filled.map(|(id, _)| id).collect()
     }
 
     fn sizes(&self, market: usize) -> Vec<(usize, i128)> {

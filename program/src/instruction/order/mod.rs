@@ -5,8 +5,10 @@ pub mod cancel_all;
 pub mod cancel_by_client_id;
 pub mod cancel_order;
 pub mod cancel_orders;
+pub mod cancel_trigger;
 pub mod handles;
 pub mod place_order;
+pub mod place_trigger;
 pub mod replace_quotes;
 
 use super::{Context, now, tradable_trader};
