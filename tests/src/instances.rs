@@ -329,7 +329,7 @@ impl World {
             }
             Tag::ExecuteTriggers => {
                 let handle = read::triggers(desk, &self.scene.alice.trader, 0)[0].0;
-                let (keeper, market) = (&self.scene.bob.trader, self.scene.market());
+                let (keeper, market) = (&self.scene.alice.trader, self.scene.market());
                 (vec![Signer, Market, Ledger], venue.execute_triggers(keeper, &market, &[handle]))
             }
             Tag::DropExpired => {
