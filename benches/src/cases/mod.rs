@@ -8,6 +8,7 @@ pub mod orders;
 pub mod others;
 pub mod risk;
 pub mod targets;
+pub mod triggers;
 
 use anyhow::{Context, Result};
 

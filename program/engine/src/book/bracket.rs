@@ -3,45 +3,69 @@
 //! A child names its parent by client id and is on the other side. A resting parent carries a flag, so that fills of other
 //! orders pay for one test and nothing else.
 
-use super::{NewOrder, Trading};
+use super::Trading;
 use crate::{
     error::{EngineError, Result},
-    state::{Condition, TriggerCell},
+    state::{Condition, Ledger, Market, TriggerCell},
     units::{CellIndex, Lots, NodeIndex, Side, Ticks},
 };
 
 impl Trading<'_> {
-    /// Arms the children of an order that was just placed by what it filled; if it rests, in this node, they go on waiting,
-    /// else those that nothing armed are removed.
+    /// The same once more, to hand to something out of line.
+    ///
+    /// WHY: a value whose address is taken has to be in memory from the start; this way only those who need it pay, and a
+    /// cancel, which calls nothing else, keeps it in registers.
+    #[inline(always)]
+    pub(super) fn apart(&mut self) -> Trading<'_> {
+        let (market, ledger) = (&mut self.market, &mut self.ledger);
+        Trading {
+            market: Market {
+                header: &mut *market.header,
+                bids: &mut *market.bids,
+                asks: &mut *market.asks,
+                nodes: &mut *market.nodes,
+                events: &mut *market.events,
+            },
+            ledger: Ledger {
+                header: &mut *ledger.header,
+                rows: &mut *ledger.rows,
+                events: &mut *ledger.events,
+                cells: &mut *ledger.cells,
+            },
+            now: self.now,
+        }
+    }
+
+    /// Ends the placing of an order that has children: if it rests, in this node, they go on waiting, else those that nothing
+    /// armed are removed.
     ///
     /// WHY: out of line, since few positions have triggers.
     #[cold]
     #[inline(never)]
-    pub(super) fn raise_children(
+    pub(super) fn keep_children(
         &mut self,
         position: CellIndex,
-        order: &NewOrder,
-        filled: Lots,
+        parent: u64,
+        side: Side,
         resting: NodeIndex,
     ) -> Result<()> {
-        if !self.arm_children(position, order.client_id, order.side, filled)? {
-            return Ok(());
-        }
         if resting.is_nil() {
-            return self.release_children(position, order.client_id, order.side);
+            return self.release_children(position, parent, side);
         }
         self.market.node_mut(resting).map(|node| node.set_parent(true))
     }
 
-    /// Arms the children of a resting order by what was just filled of it, when that is settled.
+    /// Arms the children of a resting order by what was just filled of it, when that is settled; if nothing is left of it,
+    /// they wait no longer.
     ///
     /// WHY: out of line, since few orders have children.
     #[cold]
     #[inline(never)]
     pub(super) fn arm_children_of(&mut self, order: NodeIndex, lots: Lots) -> Result<()> {
-        let node = self.market.node(order).ok_or(EngineError::Corrupt)?;
+        let node = *self.market.node(order).ok_or(EngineError::Corrupt)?;
         let (position, parent, side) = (node.position, node.client_id, node.side());
-        self.arm_children(position, parent, side, lots).map(|_| ())
+        self.arm_children(position, parent, side, lots)?;
+        if node.lots.is_zero() { self.release_children(position, parent, side) } else { Ok(()) }
     }
 
     /// Lets the children of an order that leaves the book go.
@@ -85,7 +109,11 @@ impl Trading<'_> {
     }
 
     /// Adds `lots` to what the children of an order want; returns whether it has any.
-    fn arm_children(&mut self, position: CellIndex, parent: u64, side: Side, lots: Lots) -> Result<bool> {
+    ///
+    /// WHY: out of line, since few positions have triggers.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn arm_children(&mut self, position: CellIndex, parent: u64, side: Side, lots: Lots) -> Result<bool> {
         let held = self.ledger.position(position)?;
         let (turns, mut next) = (held.turns, held.first_trigger);
         let mut found = false;

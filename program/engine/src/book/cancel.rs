@@ -77,8 +77,13 @@ impl Trading<'_> {
     /// Takes an order off the book for the reason `kind`, releases its reservation and writes the record.
     #[inline(always)]
     pub(super) fn drop_order(&mut self, handle: NodeIndex, kind: TradeEventKind, taker: CellIndex) -> Result<()> {
+        let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
+        let side = node.side();
+        if node.is_parent() {
+            self.apart().release_children_of(handle)?;
+        }
         // WHY: inlined twice, with the side known, so that no branch on it is left.
-        match self.market.node(handle).ok_or(EngineError::Corrupt)?.side() {
+        match side {
             Side::Bid => self.drop_from(Side::Bid, handle, TradeEvent::of(kind, Side::Bid, taker)),
             Side::Ask => self.drop_from(Side::Ask, handle, TradeEvent::of(kind, Side::Ask, taker)),
         }
@@ -107,9 +112,6 @@ impl Trading<'_> {
     pub(super) fn unlink(&mut self, handle: NodeIndex) -> Result<()> {
         let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
         let (position, older, newer) = (node.position, node.next, node.previous);
-        if node.is_parent() {
-            self.release_children_of(handle)?;
-        }
         if !older.is_nil() {
             self.market.node_mut(older)?.previous = newer;
         }

@@ -73,8 +73,10 @@ impl Trading<'_> {
         self.settle_taker(&mut taker)?;
         let resting = self.rest_remainder(&taker, order)?;
         if order.client_id != 0 && !self.ledger.position(position)?.first_trigger.is_nil() {
-            let handle = resting.map_or(NodeIndex::NIL, |(handle, _)| handle);
-            self.raise_children(position, order, taker.filled(), handle)?;
+            let (id, side) = (order.client_id, order.side);
+            if self.arm_children(position, id, side, taker.filled())? {
+                self.keep_children(position, id, side, resting.map_or(NodeIndex::NIL, |(handle, _)| handle))?;
+            }
         }
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
