@@ -9,7 +9,7 @@ use quantdesk_client::{
     engine::{
         self, CellIndex, EngineError, Generation, Lots, MarketIndex, NodeIndex, Now, Ppm, QuoteAtoms, Sequence, Side,
         Ticks, UnixSeconds,
-        book::{NewOrder, OrderHandle, OrderKind, SelfTrade, Sides, Trading},
+        book::{NewOrder, NewTrigger, OrderHandle, OrderKind, SelfTrade, Sides, Trading, TriggerHandle},
         outflow, pool,
         risk::{
             life,
@@ -20,6 +20,7 @@ use quantdesk_client::{
         },
         state::{
             AccountHeader, CashEvent, CashEventKind, Exchange, Ledger, LedgerView, Market, MarketStatus, MarketView,
+            Reference, TriggerCell,
             cell::CELL_SIZE,
             exchange::EXCHANGE_DISCRIMINATOR,
             ledger::{LedgerIdentity, Policy},
@@ -27,6 +28,7 @@ use quantdesk_client::{
     },
     error::ProgramError,
     instruction::{Target, Trader},
+    trigger::TriggerTicket,
     view::key_of,
 };
 use quantdesk_program::oracle::{self, OracleAccount};
@@ -156,6 +158,9 @@ enum Operation {
     CancelByClientId { trader: Trader, market: usize, client_id: u64 },
     Amend { trader: Trader, market: usize, order: (NodeIndex, Sequence), price: u32, lots: u64 },
     DropExpired { market: usize, orders: Vec<(NodeIndex, Sequence)> },
+    PlaceTrigger { trader: Trader, market: usize, trigger: NewTrigger },
+    CancelTrigger { trader: Trader, market: usize, handle: TriggerHandle },
+    ExecuteTriggers { trader: Trader, market: usize, named: Vec<TriggerHandle> },
     Heartbeat { trader: Trader, seconds: u32 },
     EnforceDeadman { market: usize, target: Target, limit: u8 },
     Collect { target: Address, atoms: u64 },
@@ -188,6 +193,9 @@ impl Operation {
             Self::CancelByClientId { .. } => "CancelByClientId",
             Self::Amend { .. } => "AmendOrder",
             Self::DropExpired { .. } => "DropExpired",
+            Self::PlaceTrigger { .. } => "PlaceTrigger",
+            Self::CancelTrigger { .. } => "CancelTrigger",
+            Self::ExecuteTriggers { .. } => "ExecuteTriggers",
             Self::Heartbeat { .. } => "Heartbeat",
             Self::EnforceDeadman { .. } => "EnforceDeadman",
             Self::Collect { .. } => "CollectFees",
@@ -227,6 +235,9 @@ impl Operation {
             Self::CancelOrders { .. }
             | Self::CancelByClientId { .. }
             | Self::Amend { .. }
+            | Self::PlaceTrigger { .. }
+            | Self::CancelTrigger { .. }
+            | Self::ExecuteTriggers { .. }
             | Self::DropExpired { .. }
             | Self::Heartbeat { .. }
             | Self::EnforceDeadman { .. } => self.change(desk),
@@ -245,6 +256,11 @@ impl Operation {
             Self::Amend { trader, market, order, price, lots } => {
                 venue.amend_order(trader, &address(*market), *order, Ticks::new(*price), Lots::new(*lots))
             }
+            Self::PlaceTrigger { trader, market, trigger } => {
+                venue.place_trigger(trader, &address(*market), trigger, UnixSeconds::ZERO)
+            }
+            Self::CancelTrigger { trader, market, handle } => venue.cancel_trigger(trader, &address(*market), *handle),
+            Self::ExecuteTriggers { trader, market, named } => venue.execute_triggers(trader, &address(*market), named),
             Self::DropExpired { market, orders } => venue.drop_expired(&address(*market), orders),
             Self::Heartbeat { trader, seconds } => venue.heartbeat(trader, *seconds),
             Self::EnforceDeadman { market, target, limit } => venue.enforce_deadman(&address(*market), *target, *limit),
@@ -327,9 +343,12 @@ impl Operation {
             Self::List { market, parameters } => list(native, now, market, parameters)?,
             Self::Price { market } => update_price(native, now, desk, *market)?,
             Self::Place { .. } | Self::Cancel { .. } | Self::CancelAll { .. } => self.trade(native, now)?,
-            Self::CancelOrders { .. } | Self::CancelByClientId { .. } | Self::Amend { .. } => {
-                self.trade(native, now)?
-            }
+            Self::CancelOrders { .. }
+            | Self::CancelByClientId { .. }
+            | Self::Amend { .. }
+            | Self::PlaceTrigger { .. }
+            | Self::CancelTrigger { .. }
+            | Self::ExecuteTriggers { .. } => self.trade(native, now)?,
             Self::Heartbeat { trader, seconds } => {
                 let mut ledger = native.ledger()?;
                 let cell = find(&ledger.view(), trader, true)?;
@@ -401,6 +420,9 @@ impl Operation {
         | Self::CancelAll { trader, market, .. }
         | Self::CancelOrders { trader, market, .. }
         | Self::CancelByClientId { trader, market, .. }
+        | Self::PlaceTrigger { trader, market, .. }
+        | Self::CancelTrigger { trader, market, .. }
+        | Self::ExecuteTriggers { trader, market, .. }
         | Self::Amend { trader, market, .. }) = self
         else {
             panic!("{self:?} is no order");
@@ -418,6 +440,11 @@ impl Operation {
             Self::CancelAll { sides, limit, .. } => Ok(trading.cancel_all(cell, *sides, *limit).map(|_| ())?),
             Self::CancelOrders { orders, .. } => Ok(trading.cancel_orders(cell, handles(orders)).map(|_| ())?),
             Self::CancelByClientId { client_id, .. } => Ok(trading.cancel_by_client_id(cell, *client_id)?),
+            Self::PlaceTrigger { trigger, .. } => Ok(trading.place_trigger(cell, trigger).map(|_| ())?),
+            Self::CancelTrigger { handle, .. } => Ok(trading.cancel_trigger(cell, *handle)?),
+            Self::ExecuteTriggers { named, .. } => {
+                Ok(trading.execute_triggers(cell, named.iter().copied()).map(|_| ())?)
+            }
             Self::Amend { order, price, lots, .. } => {
                 let order = OrderHandle::new(order.0, order.1);
                 Ok(trading.amend_order(cell, order, Ticks::new(*price), Lots::new(*lots)).map(|_| ())?)
@@ -627,6 +654,7 @@ impl Run {
                 limit: self.random.random_range(1..5),
             },
             560..620 => self.change(market),
+            620..700 => self.conditional(trader, market),
             _ => self.place(trader, market),
         }
     }
@@ -659,6 +687,56 @@ impl Run {
             8 => Operation::Amend { trader, market, order, price: price.saturating_sub(7), lots },
             _ => Operation::Amend { trader, market, order, price: price.saturating_add(7), lots: lots / 2 + 9 },
         }
+    }
+
+    /// A conditional order near the mark, or somebody executes what there is.
+    fn conditional(&mut self, trader: Trader, market: usize) -> Operation {
+        let ledger = self.desk.ledger_view().unwrap();
+        let index = self.desk.markets[market].index;
+        let row = *ledger.row(index).unwrap();
+        let here = |position: CellIndex| ledger.position(position).is_ok_and(|position| position.market == index);
+        let placed: Vec<_> = ledger.all_triggers().filter(|(_, trigger)| here(trigger.position)).collect();
+        let handle =
+            |(cell, trigger): &(CellIndex, &TriggerCell)| TriggerHandle { cell: *cell, number: trigger.number };
+        let random = &mut self.random;
+        let mut named =
+            || placed.choose(random).map_or(TriggerHandle { cell: CellIndex::NIL, number: Sequence::new(1) }, handle);
+        let (first, named) = (named(), (0..4).map(|_| named()).collect());
+        match random.random_range(0..10) {
+            0 => return Operation::CancelTrigger { trader, market, handle: first },
+            1..6 => return Operation::ExecuteTriggers { trader, market, named },
+            _ => (),
+        }
+        // Mostly for a position that there is.
+        let held: Vec<_> = ledger.all_positions().filter(|(_, it)| it.market == index && !it.base.is_zero()).collect();
+        let held = held.choose(random).filter(|_| random.random_bool(0.8)).map(|(_, position)| *position);
+        let side = match held {
+            Some(position) if position.base.get() > 0 => Side::Ask,
+            _ => Side::Bid,
+        };
+        let owner = held.map_or(trader, |position| {
+            let it = ledger.trader(position.trader).unwrap();
+            let authority = Address::new_from_array(*it.owner.as_bytes());
+            Trader { authority, cell: position.trader, generation: it.generation }
+        });
+        let price = Ticks::new(row.mark.get().max(1_000) + random.random_range(0..400) - 200);
+        let ticket = match random.random_range(0..5) {
+            0 | 1 => TriggerTicket::stop(side, price),
+            2 => TriggerTicket::take_profit(side, price),
+            3 => TriggerTicket::trailing(side, Ticks::new(random.random_range(1..300))),
+            _ => TriggerTicket::twap(side, random.random_range(2..4), random.random_range(1..6)),
+        };
+        let ticket = match random.random_range(0..6) {
+            0 => ticket.share(Ppm::new(random.random_range(1..1_000_001))),
+            1 => ticket.child_of(random.random_range(1..6)),
+            2 => ticket.lots(Lots::new(random.random_range(1..100))).limit(price),
+            3 => ticket.lots(Lots::new(random.random_range(1..50))).adding(),
+            _ => ticket.lots(Lots::new(random.random_range(1..1_000))),
+        };
+        let references = [Reference::Mark, Reference::Last, Reference::Index];
+        let ticket = ticket.watching(*references.choose(random).unwrap()).group(random.random_range(0..3));
+        let trigger = ticket.tip(QuoteAtoms::new(random.random_range(0..10_000))).build();
+        Operation::PlaceTrigger { trader: owner, market, trigger }
     }
 
     /// A market whose price is not fresh.
@@ -919,6 +997,9 @@ fn assert_varied(run: &Run) {
         "SetMarketStatus",
         "CancelByClientId",
         "AmendOrder",
+        "PlaceTrigger",
+        "CancelTrigger",
+        "ExecuteTriggers",
         "DropExpired",
         "EnforceDeadman",
         "CancelForRisk",
