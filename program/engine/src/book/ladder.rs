@@ -47,8 +47,8 @@ pub struct NewLadderSide<'a> {
 /// A ladder as its maker wants it.
 #[derive(Clone, Copy, Debug)]
 pub struct NewLadder<'a> {
-    /// The maker's own number, counted together with that of its replacements of quotes; only one larger than the last
-    /// does anything.
+    /// The maker's own number, counted together with those of its replacements of quotes; only one larger than the
+    /// last does anything.
     pub sequence: u64,
     /// Who may move it.
     pub quoter: Key,
@@ -284,7 +284,7 @@ impl Trading<'_> {
     /// Sets the ladder of `trader`, in the stead of the one it may have; without levels, takes that away. Returns false, with
     /// nothing done, if the number is not larger than the last one.
     ///
-    /// Fails with `LadderInvalid`; if there are levels, with `AccountBankrupt`, as `PlaceOrder` does for its checks before
+    /// Fails with `LadderInvalid`, or for the first use of the market with `LedgerFull`; if there are levels, with `AccountBankrupt`, as `PlaceOrder` does for its checks before
     /// matching, of each side's limit and reserve, with `OrderLotsOutOfRange` for a level as for an order, with
     /// `LaddersFull`, `OrdersTooMany`, and as it does for limits and for margin.
     pub fn set_ladder(&mut self, trader: CellIndex, wanted: &NewLadder<'_>) -> Result<bool> {

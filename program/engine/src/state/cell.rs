@@ -141,7 +141,7 @@ pub struct PositionCell {
     pub bid_bound: Ticks,
     /// No resting ask is below this price; zero without asks.
     pub ask_bound: Ticks,
-    /// The maker's own number of its last replacement of quotes in this market.
+    /// The maker's own number of the last time it replaced its quotes, or set its ladder, in this market.
     pub quote_sequence: u64,
     /// Newest of its triggers.
     pub first_trigger: CellIndex,
