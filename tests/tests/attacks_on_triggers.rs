@@ -2,22 +2,26 @@
 //! nothing gained.
 
 use quantdesk_client::{
+    Refusal,
     engine::{
         CellIndex, EngineError, Lots, Ppm, QuoteAtoms, Sequence, Side, Ticks, UnixSeconds,
         book::{NewTrigger, TriggerHandle},
         state::Reference,
     },
+    instruction::Trader,
     trigger::TriggerTicket,
 };
 use quantdesk_sim::desk::{Desk, DeskConfig};
 use quantdesk_tests::{
     read::{self, cash, lots},
     refused_at, refuses,
-    scene::{self, EVENTS, MARK, PICO, PRICE, Party, Scene, ask, bid},
+    scene::{self, EVENTS, LEDGER, MARK, PICO, PRICE, Party, Scene, ask, bid, patch},
 };
 use solana_instruction::Instruction;
 
 const TIP: u64 = 50_000;
+/// Where a trader cell keeps its delegate.
+const DELEGATE: usize = 40;
 
 /// Bob is long one SOL.
 fn scene() -> Scene {
@@ -286,6 +290,20 @@ fn attack_hiding_cash_from_a_withdrawal_limit_in_tips() {
     let need = placing(&scene, &bob, &stop(MARK - 500).tip(QuoteAtoms::new(1_001)).build());
     refuses(&mut scene.desk.chain, need, EngineError::WithdrawExceedsAvailable);
     place(&mut scene, &bob, stop(MARK - 500).tip(QuoteAtoms::new(1_000)));
+}
+
+#[test]
+fn attack_a_delegate_paying_itself_tips() {
+    let mut scene = scene();
+    let (alice, bob) = (scene.alice, scene.bob);
+    let cell = LEDGER.cell(bob.trader.cell).start;
+    patch(&mut scene.desk.chain, scene.desk.venue.ledger, cell + DELEGATE, alice.trader.authority.as_array());
+    let delegate = Party { trader: Trader { authority: alice.trader.authority, ..bob.trader }, ..bob };
+    let tipped = placing(&scene, &delegate, &stop(MARK).tip(QuoteAtoms::new(1)).build());
+    refuses(&mut scene.desk.chain, tipped, Refusal::NotAuthorized);
+    let handle = place(&mut scene, &delegate, stop(MARK).tip(QuoteAtoms::ZERO));
+    let cancel = scene.desk.venue.cancel_trigger(&delegate.trader, &scene.market(), handle);
+    scene.desk.chain.send(cancel).unwrap();
 }
 
 /// Four thousand triggers of two hundred and fifty strangers, who need no money for them.

@@ -576,16 +576,19 @@ fn an_account_with_triggers_stays_but_its_cash_may_go() {
     stage.check();
 }
 
+/// What makes another trigger of a valid one.
+type Change = fn(&mut NewTrigger);
+
 #[test]
 fn what_cannot_be_placed() {
     let mut stage = stage();
     let valid = stop(95);
-    let with = |change: fn(&mut NewTrigger)| {
+    let with = |change: Change| {
         let mut trigger = valid;
         change(&mut trigger);
         trigger
     };
-    let inconsistent: [fn(&mut NewTrigger); 18] = [
+    let inconsistent: [Change; 18] = [
         |it| it.price = Ticks::ZERO,
         |it| it.distance = Ticks::new(1),
         |it| it.slices = 2,
@@ -608,7 +611,7 @@ fn what_cannot_be_placed() {
     for change in inconsistent {
         assert_eq!(stage.try_trigger(&with(change)), Err(EngineError::TriggerInvalid));
     }
-    let refused: [(fn(&mut NewTrigger), EngineError); 8] = [
+    let refused: [(Change, EngineError); 8] = [
         (|it| it.price = Ticks::new(1_001), EngineError::OrderPriceOutOfRange),
         (|it| (it.limit, it.slippage) = (Ticks::new(1_001), Ppm::ZERO), EngineError::OrderPriceOutOfRange),
         (|it| it.lots = Lots::new(21), EngineError::OrderLotsOutOfRange),

@@ -5,8 +5,8 @@
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
 //!
-//! Fails with `InstructionExpired` after `valid_until`, `FieldInvalid` for bytes that mean nothing, and as
-//! [`super::trade`] and [`quantdesk_engine::book::Trading::place_trigger`].
+//! Fails with `InstructionExpired` after `valid_until`, `NotAuthorized` for a tip unless the owner signs, `FieldInvalid` for
+//! bytes that mean nothing, and as [`super::trade`] and [`quantdesk_engine::book::Trading::place_trigger`].
 
 use super::trade;
 use crate::{
@@ -124,11 +124,17 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let arguments: PlaceTrigger = context.arguments()?;
     let trigger = arguments.trigger()?;
     let valid_until = arguments.valid_until;
-    let late = trade(context, arguments.generation, |trading, trader| {
+    let signer = context.accounts.first().map(|account| *account.address());
+    let refused = trade(context, arguments.generation, |trading, trader| {
         if !valid_until.is_zero() && trading.now.unix_seconds > valid_until {
-            return Ok(true);
+            return Ok(Some(Refusal::InstructionExpired));
         }
-        trading.place_trigger(trader, &trigger).map(|_| false)
+        // WHY: a tip goes to whoever executes the trigger, so it is a way out for cash, and a delegate has none.
+        let owner = trading.ledger.trader(trader)?.owner;
+        if !trigger.tip.is_zero() && !signer.is_some_and(|signer| owner.matches(signer.as_array())) {
+            return Ok(Some(Refusal::NotAuthorized));
+        }
+        trading.place_trigger(trader, &trigger).map(|_| None)
     })?;
-    if late { Err(Refusal::InstructionExpired.into()) } else { Ok(()) }
+    refused.map_or(Ok(()), |refusal| Err(refusal.into()))
 }
