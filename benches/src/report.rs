@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    cases::{blocks, depth_stages, fills, ladders, life, margin, orders, others, risk, targets},
+    cases::{blocks, depth_stages, fills, ladders, life, margin, orders, others, risk, targets, triggers},
     samples,
     table::number,
     vm::Vm,
@@ -24,6 +24,7 @@ pub fn page() -> Result<String> {
     let stages = depth_stages()?;
     let middle = stages.get(2).context("depth 250")?;
     let resting = orders::tables(&mut vm, &stages)?;
+    let triggers = triggers::table(&mut vm, &stages)?;
     let fills = fills::measure(&mut vm, &stages)?;
     let ladders = ladders::measure(&mut vm, &stages)?;
     let margin = margin::measure(&mut vm, middle)?;
@@ -45,6 +46,7 @@ pub fn page() -> Result<String> {
     let tables = summary
         .into_iter()
         .chain(resting)
+        .chain([triggers])
         .chain(fills.tables)
         .chain([ladders.table])
         .chain([margin.table])

@@ -4,7 +4,7 @@
 use bytemuck::{NoUninit, bytes_of};
 use quantdesk_engine::{
     CellIndex, Generation, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, Ticks, UnixSeconds,
-    book::{NewLadder, NewOrder, OrderHandle, Replacement, Sides},
+    book::{NewLadder, NewOrder, NewTrigger, OrderHandle, Replacement, Sides, TriggerHandle},
     risk::{life::MarginParameters, listing::ListingParameters},
     state::MarketStatus,
     state::ledger::Policy,
@@ -13,8 +13,9 @@ use quantdesk_program::{
     Tag,
     instruction::{
         crank::{
-            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, run_delayed::RunDelayed,
-            settle_market_position::SettleMarketPosition, sweep::Sweep, update_price::UpdatePrice,
+            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, execute_triggers::ExecuteTriggers,
+            run_delayed::RunDelayed, settle_market_position::SettleMarketPosition, sweep::Sweep,
+            update_price::UpdatePrice,
         },
         exchange::{
             collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
@@ -26,9 +27,11 @@ use quantdesk_program::{
             cancel_by_client_id::CancelByClientId,
             cancel_order::CancelOrder,
             cancel_orders::CancelOrders,
+            cancel_trigger::CancelTrigger,
             move_ladder::MoveLadder,
             place_order::PlaceOrder,
             place_orders::{OrderEntry, PlaceOrders},
+            place_trigger::PlaceTrigger,
             replace_quotes::ReplaceQuotes,
             set_ladder::SetLadder,
         },
@@ -381,6 +384,39 @@ impl Venue {
     pub fn cancel_by_client_id(&self, trader: &Trader, market: &Address, client_id: u64) -> Instruction {
         let arguments = CancelByClientId::new(trader.generation, client_id);
         self.trade(Tag::CancelByClientId, trader, market, &arguments)
+    }
+
+    /// Places a conditional order.
+    pub fn place_trigger(
+        &self,
+        trader: &Trader,
+        market: &Address,
+        trigger: &NewTrigger,
+        valid_until: UnixSeconds,
+    ) -> Instruction {
+        let arguments = PlaceTrigger::new(trader.generation, trigger, valid_until);
+        self.trade(Tag::PlaceTrigger, trader, market, &arguments)
+    }
+
+    /// Cancels a conditional order by its handle.
+    pub fn cancel_trigger(&self, trader: &Trader, market: &Address, handle: TriggerHandle) -> Instruction {
+        let arguments = CancelTrigger::by_handle(trader.generation, handle);
+        self.trade(Tag::CancelTrigger, trader, market, &arguments)
+    }
+
+    /// Cancels a conditional order by the trader's own id.
+    pub fn cancel_trigger_by_client_id(&self, trader: &Trader, market: &Address, client_id: u64) -> Instruction {
+        let arguments = CancelTrigger::by_client_id(trader.generation, client_id);
+        self.trade(Tag::CancelTrigger, trader, market, &arguments)
+    }
+
+    /// Executes up to 8 conditional orders, whoever's, that are due; `keeper` gets the tips.
+    pub fn execute_triggers(&self, keeper: &Trader, market: &Address, handles: &[TriggerHandle]) -> Instruction {
+        let named: Vec<_> = handles.iter().map(|handle| (NodeIndex::new(handle.cell.get()), handle.number)).collect();
+        let arguments = ExecuteTriggers::new(keeper.generation, count_of(&named));
+        let mut instruction = self.trade(Tag::ExecuteTriggers, keeper, market, &arguments);
+        append(&mut instruction, &named);
+        instruction
     }
 
     /// Gives a resting order this price and size. Fewer lots at its price keep its place in the queue.

@@ -4,6 +4,7 @@
 //! * [`instruction`] — one builder per instruction.
 //! * [`order`] — order tickets in human units, converted exactly.
 //! * [`ladder`] — a maker's ladder: saying it, finding it, what it offers.
+//! * [`trigger`] — conditional orders.
 //! * [`view`] — ledgers, markets and books out of account bytes; margin by the engine's own code.
 //! * [`address`] — derived addresses.
 //! * [`error`] — from a custom error code to a name.
@@ -15,6 +16,7 @@ pub mod error;
 pub mod instruction;
 pub mod ladder;
 pub mod order;
+pub mod trigger;
 pub mod view;
 
 pub use quantdesk_engine as engine;

@@ -3,8 +3,9 @@
 use crate::instruction::Trader;
 use quantdesk_engine::{
     Lots, MarketIndex, NodeIndex, QuoteAtoms, QuoteDelta, Result, Side, Ticks, UnixSeconds,
+    book::TriggerHandle,
     risk::margin,
-    state::{Key, LedgerView, MarketView, OrderNode, TraderCell},
+    state::{Key, LedgerView, MarketView, OrderNode, TraderCell, TriggerCell},
 };
 use solana_address::Address;
 
@@ -96,6 +97,18 @@ pub fn own_orders<'a>(
         next = node.next;
     }
     Ok(orders)
+}
+
+/// The trader's conditional orders in a market with their handles, newest first.
+pub fn own_triggers<'a>(
+    ledger: &LedgerView<'a>,
+    market: MarketIndex,
+    trader: &Trader,
+) -> Result<Vec<(TriggerHandle, &'a TriggerCell)>> {
+    let cell = live(ledger, trader)?;
+    let found = ledger.positions(cell).filter(|(_, position)| position.market == market);
+    let triggers = found.flat_map(|(_, position)| ledger.triggers(position));
+    Ok(triggers.map(|(cell, trigger)| (TriggerHandle { cell, number: trigger.number }, trigger)).collect())
 }
 
 /// A trading account at a glance.

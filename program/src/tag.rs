@@ -64,6 +64,10 @@ pub enum Tag {
     ReplaceQuotes = 46,
     /// Places several orders.
     PlaceOrders = 47,
+    /// Places a conditional order.
+    PlaceTrigger = 48,
+    /// Cancels a conditional order.
+    CancelTrigger = 49,
     /// Sets a maker's ladder.
     SetLadder = 50,
     /// Moves a maker's ladder to another middle.
@@ -84,6 +88,8 @@ pub enum Tag {
     DropExpired = 65,
     /// Runs takers that have waited long enough.
     RunDelayed = 66,
+    /// Executes conditional orders that are due.
+    ExecuteTriggers = 67,
 
     // 80: risk
     /// Cancels orders of an account below initial margin.
@@ -110,7 +116,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 45] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -135,6 +141,8 @@ impl Tag {
         Self::AmendOrder,
         Self::ReplaceQuotes,
         Self::PlaceOrders,
+        Self::PlaceTrigger,
+        Self::CancelTrigger,
         Self::SetLadder,
         Self::MoveLadder,
         Self::UpdatePrice,
@@ -144,6 +152,7 @@ impl Tag {
         Self::EnforceDeadman,
         Self::DropExpired,
         Self::RunDelayed,
+        Self::ExecuteTriggers,
         Self::CancelForRisk,
         Self::Liquidate,
         Self::TakeOver,
@@ -191,6 +200,8 @@ impl Tag {
             Self::AmendOrder => "AmendOrder",
             Self::ReplaceQuotes => "ReplaceQuotes",
             Self::PlaceOrders => "PlaceOrders",
+            Self::PlaceTrigger => "PlaceTrigger",
+            Self::CancelTrigger => "CancelTrigger",
             Self::SetLadder => "SetLadder",
             Self::MoveLadder => "MoveLadder",
             Self::UpdatePrice => "UpdatePrice",
@@ -200,6 +211,7 @@ impl Tag {
             Self::EnforceDeadman => "EnforceDeadman",
             Self::DropExpired => "DropExpired",
             Self::RunDelayed => "RunDelayed",
+            Self::ExecuteTriggers => "ExecuteTriggers",
             Self::CancelForRisk => "CancelForRisk",
             Self::Liquidate => "Liquidate",
             Self::TakeOver => "TakeOver",

@@ -18,6 +18,7 @@ use quantdesk_client::{
     },
     instruction::{Guard, Target, Venue},
     ladder::LadderTicket,
+    trigger::TriggerTicket,
 };
 use quantdesk_sim::{
     chain::{Chain, PROGRAM},
@@ -153,6 +154,11 @@ impl World {
         scene.desk.chain.send(set).unwrap();
         scene.accept(&alice, &bid(MARK - 10, 5).client_id(1).build());
         scene.accept(&bob, &ask(MARK + 10, 5).client_id(1).build());
+        // Due, and becomes an order that rests.
+        let due = TriggerTicket::take_profit(Side::Bid, Ticks::new(2 * MARK)).limit(Ticks::new(MARK - 30));
+        let due = due.lots(Lots::new(5)).client_id(1).build();
+        let market = scene.market();
+        scene.desk.chain.send(scene.desk.venue.place_trigger(&alice.trader, &market, &due, UnixSeconds::ZERO)).unwrap();
         let soon = UnixSeconds::new(scene.desk.chain.unix_seconds() + 1);
         scene.accept(&bob, &ask(MARK + 20, 5).expires_at(soon).build());
         make_wait(&mut scene, &second);
@@ -295,6 +301,15 @@ impl World {
                 let wanted = Replacement { sequence: 5, sides, expires_at, quotes: &quotes };
                 scene.desk.venue.replace_quotes(&alice.trader, &market, &wanted, UnixSeconds::ZERO)
             }
+            Tag::PlaceTrigger => {
+                let stop =
+                    TriggerTicket::stop(Side::Bid, Ticks::new(MARK + 50)).lots(Lots::new(5)).client_id(2).build();
+                scene.desk.venue.place_trigger(&alice.trader, &market, &stop, UnixSeconds::ZERO)
+            }
+            Tag::CancelTrigger => {
+                let handle = read::triggers(&scene.desk, &alice.trader, 0)[0].0;
+                scene.desk.venue.cancel_trigger(&alice.trader, &market, handle)
+            }
             Tag::CancelByClientId => scene.desk.venue.cancel_by_client_id(&alice.trader, &market, 1),
             Tag::AmendOrder => {
                 let handle = read::handles(&scene.desk, &alice.trader, 0)[0];
@@ -329,6 +344,11 @@ impl World {
                 (vec![Market, Ledger], venue.enforce_deadman(&self.scene.market(), target(&self.scene.bob), 9))
             }
             Tag::RunDelayed => (vec![Market, Ledger], venue.run_delayed(&self.scene.market(), 9)),
+            Tag::ExecuteTriggers => {
+                let handle = read::triggers(desk, &self.scene.alice.trader, 0)[0].0;
+                let (keeper, market) = (&self.scene.alice.trader, self.scene.market());
+                (vec![Signer, Market, Ledger], venue.execute_triggers(keeper, &market, &[handle]))
+            }
             Tag::DropExpired => {
                 let handle = read::handles(desk, &self.scene.bob.trader, 0)[0];
                 (vec![Market, Ledger], venue.drop_expired(&self.scene.market(), &[handle]))

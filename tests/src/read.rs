@@ -104,6 +104,14 @@ pub fn handles(desk: &Desk, trader: &Trader, market: usize) -> Vec<(NodeIndex, S
     view::own_orders(&ledger, &market, trader).unwrap().iter().map(|(node, order)| (*node, order.sequence)).collect()
 }
 
+/// A trader's triggers, newest first, with their handles.
+#[track_caller]
+pub fn triggers(desk: &Desk, trader: &Trader, market: usize) -> Vec<(book::TriggerHandle, state::TriggerCell)> {
+    let ledger = desk.ledger_view().unwrap();
+    let own = view::own_triggers(&ledger, desk.markets[market].index, trader).unwrap();
+    own.into_iter().map(|(handle, trigger)| (handle, *trigger)).collect()
+}
+
 /// Where things stand in a ledger.
 #[derive(Clone, Copy, Debug)]
 pub struct LedgerMap {

@@ -60,7 +60,8 @@ const fn length(tag: Tag) -> usize {
         Tag::SetReferrer => 24,
         // With the instance's two orders.
         Tag::PlaceOrders => 104,
-        Tag::CancelByClientId | Tag::EnforceDeadman => 24,
+        Tag::CancelByClientId | Tag::CancelTrigger | Tag::EnforceDeadman => 24,
+        Tag::PlaceTrigger => 96,
         Tag::AmendOrder => 40,
         // With the instance's one quote.
         Tag::ReplaceQuotes => 56,
@@ -69,7 +70,7 @@ const fn length(tag: Tag) -> usize {
         Tag::MoveLadder => 32,
         // With the instance's handles, two and one.
         Tag::CancelOrders => 48,
-        Tag::DropExpired => 32,
+        Tag::DropExpired | Tag::ExecuteTriggers => 32,
         Tag::CancelAll | Tag::UpdatePrice | Tag::Sweep | Tag::RunDelayed | Tag::Unstake => 16,
         Tag::Deposit | Tag::Withdraw | Tag::CancelOrder | Tag::StakePool | Tag::RequestUnstake | Tag::FundPool => 24,
         Tag::SettleMarketPosition | Tag::CancelForRisk | Tag::Liquidate | Tag::AbsorbShortfall | Tag::Deleverage => 24,
@@ -102,6 +103,8 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::EnforceDeadman => (17..24).collect(),
         Tag::DropExpired => (9..16).chain(20..24).collect(),
         Tag::RunDelayed => (9..16).collect(),
+        Tag::ExecuteTriggers => (13..16).chain(20..24).collect(),
+        Tag::PlaceTrigger => (94..96).collect(),
         Tag::TransferCash | Tag::TakeOver | Tag::SetReferrer => (20..24).collect(),
         Tag::CancelForRisk => (17..24).collect(),
         Tag::Liquidate => (21..24).collect(),
@@ -115,7 +118,7 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::OpenTrader | Tag::UpdatePrice => (10..16).collect(),
         Tag::PlaceOrder => [71].into_iter().chain(76..80).collect(),
         Tag::CancelAll => (14..16).collect(),
-        Tag::CollectFees | Tag::CancelOrder | Tag::Heartbeat => Vec::new(),
+        Tag::CollectFees | Tag::CancelOrder | Tag::CancelTrigger | Tag::Heartbeat => Vec::new(),
         Tag::ListMarket => {
             let tier = |number: usize| 8 + offset_of!(ListingParameters, tiers) + number * 16;
             let source = |number: usize| 8 + offset_of!(ListingParameters, sources) + number * 104;
@@ -146,6 +149,9 @@ const fn names_a_trader(tag: Tag) -> bool {
             | Tag::ReplaceQuotes
             | Tag::SetLadder
             | Tag::PlaceOrders
+            | Tag::PlaceTrigger
+            | Tag::CancelTrigger
+            | Tag::ExecuteTriggers
             | Tag::Heartbeat
             | Tag::SetBuilderMax
             | Tag::SetReferrer
@@ -385,6 +391,11 @@ fn fields() -> Vec<Field> {
         ),
         field(Tag::AmendOrder, 32, 4, [0, 4_000_001, 1 << 31, (1 << 32) - 1], EngineError::OrderPriceOutOfRange),
         field(Tag::AmendOrder, 32, 4, [230_000, 4_000_000], EngineError::OrderOutsideBand),
+        field(Tag::CancelTrigger, 12, 4, [0, 1, 1 << 31, (1 << 32) - 1], EngineError::TriggerNotFound),
+        field(Tag::CancelTrigger, 16, 8, [vec![0, 1], large.to_vec()].concat(), EngineError::TriggerNotFound),
+        field(Tag::ExecuteTriggers, 12, 1, [vec![0], after(1)].concat(), Refusal::DataLength),
+        field(Tag::ExecuteTriggers, 16, 4, [0, 1, 1 << 31, (1 << 32) - 1], EngineError::NoTriggerDue),
+        field(Tag::ExecuteTriggers, 24, 8, [vec![0, 1], large.to_vec()].concat(), EngineError::NoTriggerDue),
         field(Tag::Heartbeat, 12, 4, [1, 4, 86_401, 1 << 31, (1 << 32) - 1], Refusal::FieldInvalid),
         field(Tag::EnforceDeadman, 16, 1, [0], Refusal::FieldInvalid),
         field(Tag::RunDelayed, 8, 1, [0], Refusal::FieldInvalid),
@@ -450,6 +461,41 @@ fn fee_fields() -> Vec<Field> {
         field(order, 62, 1, after(3), Refusal::FieldInvalid),
         field(order, 95, 1, after(1), Refusal::FieldInvalid),
         field(order, 96, 1, [0], EngineError::MatchLimitOutOfRange),
+    ]
+}
+
+/// The same for a conditional order.
+fn trigger_fields() -> Vec<Field> {
+    let after = |last: u64| (last + 1..=255).collect::<Vec<_>>();
+    let large = [1 << 32, 1 << 62, i64::MAX as u64, 1 << 63, u64::MAX];
+    let past = [1, 1_000_000_000, 1 << 63, u64::MAX];
+    let prices = [4_000_001, 1 << 31, (1 << 32) - 1];
+    let tag = Tag::PlaceTrigger;
+    let inconsistent = |offset: usize, bytes: usize, values: &[u64]| {
+        field(tag, offset, bytes, values.to_vec(), EngineError::TriggerInvalid)
+    };
+    vec![
+        inconsistent(12, 4, &[0]),
+        field(tag, 12, 4, prices, EngineError::OrderPriceOutOfRange),
+        inconsistent(16, 8, &[0]),
+        field(tag, 16, 8, [vec![10_000_000_001], large[1..].to_vec()].concat(), EngineError::OrderLotsOutOfRange),
+        field(tag, 24, 8, large[1..].to_vec(), EngineError::TriggerTipTooLarge),
+        field(tag, 32, 8, [1], EngineError::ClientIdInUse),
+        inconsistent(40, 8, &[1, 2, u64::MAX]),
+        field(tag, 48, 8, past, EngineError::OrderExpired),
+        field(tag, 56, 8, past, Refusal::InstructionExpired),
+        inconsistent(64, 4, &[1, 100, (1 << 32) - 1]),
+        inconsistent(68, 4, &[1, 200_000]),
+        inconsistent(72, 4, &[1_000_001, (1 << 32) - 1]),
+        inconsistent(76, 4, &[1, 1_000_000, 1_000_001]),
+        inconsistent(84, 4, &[1, 86_400, 86_401]),
+        inconsistent(88, 2, &[1, 2, 1_000, 65_535]),
+        inconsistent(90, 1, &[2, 3]),
+        field(tag, 90, 1, after(3), Refusal::FieldInvalid),
+        field(tag, 91, 1, after(2), Refusal::FieldInvalid),
+        field(tag, 92, 1, [1], EngineError::ReduceOnlyNothingToReduce),
+        field(tag, 92, 1, after(1), Refusal::FieldInvalid),
+        field(tag, 93, 1, after(1), Refusal::FieldInvalid),
     ]
 }
 
@@ -567,7 +613,7 @@ fn listing_fields() -> Vec<Field> {
 fn fields_have_a_meaning() {
     let mut sender = Sender::new();
     let instances = sender.world.instances();
-    let fields = fields().into_iter().chain(ladder_fields()).chain(fee_fields());
+    let fields = fields().into_iter().chain(ladder_fields()).chain(fee_fields()).chain(trigger_fields());
     for field in fields.chain(risk_fields()).chain(listing_fields()) {
         let instance = instances.iter().find(|instance| instance.tag == field.tag).unwrap();
         let current = &instance.instruction.data[field.offset..field.offset + field.bytes];

@@ -9,7 +9,9 @@ use quantdesk_client::{
     engine::{
         self, CellIndex, EngineError, Generation, Lots, MarketIndex, NodeIndex, Now, Ppm, QuoteAtoms, Sequence, Side,
         Ticks, UnixSeconds,
-        book::{LadderMove, Moved, NewOrder, OrderHandle, OrderKind, SelfTrade, Sides, Trading},
+        book::{
+            LadderMove, Moved, NewOrder, NewTrigger, OrderHandle, OrderKind, SelfTrade, Sides, Trading, TriggerHandle,
+        },
         outflow, partner, pool,
         risk::{
             life,
@@ -20,6 +22,7 @@ use quantdesk_client::{
         },
         state::{
             AccountHeader, CashEvent, CashEventKind, Exchange, Ledger, LedgerView, Market, MarketStatus, MarketView,
+            Reference, TriggerCell,
             cell::CELL_SIZE,
             exchange::EXCHANGE_DISCRIMINATOR,
             fees::{FeeSchedule, FeeTier},
@@ -30,6 +33,7 @@ use quantdesk_client::{
     instruction::{Guard, Target, Trader},
     ladder::{LadderHandle, LadderTicket},
     order::Ticket,
+    trigger::TriggerTicket,
     view::key_of,
 };
 use quantdesk_program::oracle::{self, OracleAccount};
@@ -166,6 +170,9 @@ enum Operation {
     MoveLadder { quoter: Address, market: usize, ladder: LadderHandle, sequence: u64, mid: u32 },
     DropExpired { market: usize, orders: Vec<(NodeIndex, Sequence)> },
     RunDelayed { market: usize, limit: u8 },
+    PlaceTrigger { trader: Trader, market: usize, trigger: NewTrigger },
+    CancelTrigger { trader: Trader, market: usize, handle: TriggerHandle },
+    ExecuteTriggers { trader: Trader, market: usize, named: Vec<TriggerHandle> },
     Heartbeat { trader: Trader, seconds: u32 },
     EnforceDeadman { market: usize, target: Target, limit: u8 },
     Collect { target: Address, atoms: u64 },
@@ -204,6 +211,9 @@ impl Operation {
             Self::MoveLadder { .. } => "MoveLadder",
             Self::DropExpired { .. } => "DropExpired",
             Self::RunDelayed { .. } => "RunDelayed",
+            Self::PlaceTrigger { .. } => "PlaceTrigger",
+            Self::CancelTrigger { .. } => "CancelTrigger",
+            Self::ExecuteTriggers { .. } => "ExecuteTriggers",
             Self::Heartbeat { .. } => "Heartbeat",
             Self::EnforceDeadman { .. } => "EnforceDeadman",
             Self::Collect { .. } => "CollectFees",
@@ -249,6 +259,9 @@ impl Operation {
             | Self::Amend { .. }
             | Self::SetLadder { .. }
             | Self::MoveLadder { .. }
+            | Self::PlaceTrigger { .. }
+            | Self::CancelTrigger { .. }
+            | Self::ExecuteTriggers { .. }
             | Self::DropExpired { .. }
             | Self::RunDelayed { .. }
             | Self::Heartbeat { .. }
@@ -280,6 +293,11 @@ impl Operation {
             Self::MoveLadder { quoter, market, ladder, sequence, mid } => {
                 venue.move_ladder(*quoter, &address(*market), *ladder, *sequence, Ticks::new(*mid))
             }
+            Self::PlaceTrigger { trader, market, trigger } => {
+                venue.place_trigger(trader, &address(*market), trigger, UnixSeconds::ZERO)
+            }
+            Self::CancelTrigger { trader, market, handle } => venue.cancel_trigger(trader, &address(*market), *handle),
+            Self::ExecuteTriggers { trader, market, named } => venue.execute_triggers(trader, &address(*market), named),
             Self::DropExpired { market, orders } => venue.drop_expired(&address(*market), orders),
             Self::RunDelayed { market, limit } => venue.run_delayed(&address(*market), *limit),
             Self::Heartbeat { trader, seconds } => venue.heartbeat(trader, *seconds),
@@ -374,9 +392,13 @@ impl Operation {
                 let cell = find(&ledger.view(), trader, false)?;
                 partner::set_referrer(&mut ledger, now, cell, referrer.trader, referrer.generation)?;
             }
-            Self::CancelOrders { .. } | Self::CancelByClientId { .. } | Self::Amend { .. } | Self::SetLadder { .. } => {
-                self.trade(native, now)?
-            }
+            Self::CancelOrders { .. }
+            | Self::CancelByClientId { .. }
+            | Self::Amend { .. }
+            | Self::SetLadder { .. }
+            | Self::PlaceTrigger { .. }
+            | Self::CancelTrigger { .. }
+            | Self::ExecuteTriggers { .. } => self.trade(native, now)?,
             Self::MoveLadder { quoter, market, ladder, sequence, mid } => {
                 let mut market = Market::load(bytemuck::cast_slice_mut(&mut native.markets[*market]))?;
                 let LadderHandle { number, position } = *ladder;
@@ -461,6 +483,9 @@ impl Operation {
         | Self::CancelAll { trader, market, .. }
         | Self::CancelOrders { trader, market, .. }
         | Self::CancelByClientId { trader, market, .. }
+        | Self::PlaceTrigger { trader, market, .. }
+        | Self::CancelTrigger { trader, market, .. }
+        | Self::ExecuteTriggers { trader, market, .. }
         | Self::Amend { trader, market, .. }
         | Self::SetLadder { trader, market, .. }) = self
         else {
@@ -498,6 +523,11 @@ impl Operation {
             Self::CancelAll { sides, limit, .. } => Ok(trading.cancel_all(cell, *sides, *limit).map(|_| ())?),
             Self::CancelOrders { orders, .. } => Ok(trading.cancel_orders(cell, handles(orders)).map(|_| ())?),
             Self::CancelByClientId { client_id, .. } => Ok(trading.cancel_by_client_id(cell, *client_id)?),
+            Self::PlaceTrigger { trigger, .. } => Ok(trading.place_trigger(cell, trigger).map(|_| ())?),
+            Self::CancelTrigger { handle, .. } => Ok(trading.cancel_trigger(cell, *handle)?),
+            Self::ExecuteTriggers { named, .. } => {
+                Ok(trading.execute_triggers(cell, named.iter().copied()).map(|_| ())?)
+            }
             Self::Amend { order, price, lots, .. } => {
                 let order = OrderHandle::new(order.0, order.1);
                 Ok(trading.amend_order(cell, order, Ticks::new(*price), Lots::new(*lots)).map(|_| ())?)
@@ -725,9 +755,10 @@ impl Run {
                 limit: self.random.random_range(1..5),
             },
             560..620 => self.change(market),
-            620..640 => self.partner(trader),
-            640..670 => self.special(trader, market),
-            670..700 => self.quote_ladder(trader, market),
+            620..630 => self.partner(trader),
+            630..655 => self.special(trader, market),
+            655..675 => self.quote_ladder(trader, market),
+            675..700 => self.conditional(trader, market),
             _ => self.place(trader, market),
         }
     }
@@ -837,6 +868,56 @@ impl Run {
         // A builder of zeros is nobody.
         let generation = Generation::new(builder.generation.get().max(1));
         Operation::PlaceTicket { trader, market, ticket: ticket.builder(builder.cell, generation, fee) }
+    }
+
+    /// A conditional order near the mark, or somebody executes what there is.
+    fn conditional(&mut self, trader: Trader, market: usize) -> Operation {
+        let ledger = self.desk.ledger_view().unwrap();
+        let index = self.desk.markets[market].index;
+        let row = *ledger.row(index).unwrap();
+        let here = |position: CellIndex| ledger.position(position).is_ok_and(|position| position.market == index);
+        let placed: Vec<_> = ledger.all_triggers().filter(|(_, trigger)| here(trigger.position)).collect();
+        let handle =
+            |(cell, trigger): &(CellIndex, &TriggerCell)| TriggerHandle { cell: *cell, number: trigger.number };
+        let random = &mut self.random;
+        let mut named =
+            || placed.choose(random).map_or(TriggerHandle { cell: CellIndex::NIL, number: Sequence::new(1) }, handle);
+        let (first, named) = (named(), (0..4).map(|_| named()).collect());
+        match random.random_range(0..10) {
+            0 => return Operation::CancelTrigger { trader, market, handle: first },
+            1..6 => return Operation::ExecuteTriggers { trader, market, named },
+            _ => (),
+        }
+        // Mostly for a position that there is.
+        let held: Vec<_> = ledger.all_positions().filter(|(_, it)| it.market == index && !it.base.is_zero()).collect();
+        let held = held.choose(random).filter(|_| random.random_bool(0.8)).map(|(_, position)| *position);
+        let side = match held {
+            Some(position) if position.base.get() > 0 => Side::Ask,
+            _ => Side::Bid,
+        };
+        let owner = held.map_or(trader, |position| {
+            let it = ledger.trader(position.trader).unwrap();
+            let authority = Address::new_from_array(*it.owner.as_bytes());
+            Trader { authority, cell: position.trader, generation: it.generation }
+        });
+        let price = Ticks::new(row.mark.get().max(1_000) + random.random_range(0..400) - 200);
+        let ticket = match random.random_range(0..5) {
+            0 | 1 => TriggerTicket::stop(side, price),
+            2 => TriggerTicket::take_profit(side, price),
+            3 => TriggerTicket::trailing(side, Ticks::new(random.random_range(1..300))),
+            _ => TriggerTicket::twap(side, random.random_range(2..4), random.random_range(1..6)),
+        };
+        let ticket = match random.random_range(0..6) {
+            0 => ticket.share(Ppm::new(random.random_range(1..1_000_001))),
+            1 => ticket.child_of(random.random_range(1..6)),
+            2 => ticket.lots(Lots::new(random.random_range(1..100))).limit(price),
+            3 => ticket.lots(Lots::new(random.random_range(1..50))).adding(),
+            _ => ticket.lots(Lots::new(random.random_range(1..1_000))),
+        };
+        let references = [Reference::Mark, Reference::Last, Reference::Index];
+        let ticket = ticket.watching(*references.choose(random).unwrap()).group(random.random_range(0..3));
+        let trigger = ticket.tip(QuoteAtoms::new(random.random_range(0..10_000))).build();
+        Operation::PlaceTrigger { trader: owner, market, trigger }
     }
 
     /// A market whose price is not fresh.
@@ -1104,6 +1185,9 @@ fn assert_varied(run: &Run) {
         "AmendOrder",
         "SetLadder",
         "MoveLadder",
+        "PlaceTrigger",
+        "CancelTrigger",
+        "ExecuteTriggers",
         "DropExpired",
         "RunDelayed",
         "EnforceDeadman",

@@ -17,7 +17,7 @@ use quantdesk_client::{
         state::{
             AccountHeader, Annex, CashEvent, Cell, Delayed, Exchange, IndexEntry, Ladder, LadderLevel, LadderSide,
             LedgerHeader, MarginTier, MarketHeader, MarketRow, OracleSource, OrderNode, PoolStake, PositionCell,
-            TradeEvent, TraderCell, WithdrawalCell,
+            TradeEvent, TraderCell, TriggerCell, WithdrawalCell,
             fees::{FeeSchedule, FeeTier},
             ledger::{Policy, Watched},
             market::Deleverage,
@@ -28,8 +28,8 @@ use quantdesk_client::{
 use quantdesk_program::{
     instruction::{
         crank::{
-            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, run_delayed::RunDelayed, sweep::Sweep,
-            update_price::UpdatePrice,
+            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, execute_triggers::ExecuteTriggers,
+            run_delayed::RunDelayed, sweep::Sweep, update_price::UpdatePrice,
         },
         exchange::{
             collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
@@ -41,9 +41,11 @@ use quantdesk_program::{
             cancel_by_client_id::CancelByClientId,
             cancel_order::CancelOrder,
             cancel_orders::CancelOrders,
+            cancel_trigger::CancelTrigger,
             move_ladder::MoveLadder,
             place_order::PlaceOrder,
             place_orders::{OrderEntry, PlaceOrders},
+            place_trigger::PlaceTrigger,
             replace_quotes::ReplaceQuotes,
             set_ladder::SetLadder,
         },
@@ -117,14 +119,18 @@ layout! {
     PositionCell: 128, align 8 {
         market 2 trader 4 next 8 first_order 12 orders 16 base 24 quote 32 funding_index 40 open_bid_lots 48
         open_ask_lots 56 open_bid_notional 64 open_ask_notional 72 realised 80 fees_paid 88 funding_paid 96
-        bid_bound 104 ask_bound 108
+        bid_bound 104 ask_bound 108 quote_sequence 112 first_trigger 120 turns 124
+    }
+    TriggerCell: 128, align 8 {
+        slices 6 position 8 next 12 number 16 client_id 24 parent 32 lots 40 tip 48 expires_at 56 next_at 64 price 72
+        distance 76 limit 80 slippage 84 share 88 interval 92 group 96 turns 100
     }
     CashEvent: 64, align 8 {
         sequence 0 unix_seconds 8 slot 16 market 26 trader 28 generation 32 amount 40 balance 48 funding_index 56
     }
     MarketHeader: 256, align 8 {
         header 0 ledger 16 index 48 last_trade_price 68 last_trade_time 72 orders_placed 80 events_written 88 nodes 96
-        deleverage 112 ladders 200 taker_delay 204 delayed_first 208 delayed_len 212
+        deleverage 112 ladders 200 taker_delay 204 delayed_first 208 delayed_len 212 triggers 248
     }
     LadderLevel: 16, align 8 { lots 0 distance 8 }
     LadderSide: 144, align 8 { levels 0 used 128 node 136 level 140 }
@@ -184,6 +190,12 @@ layout! {
     CancelByClientId: 16, align 8 { generation 0 client_id 8 }
     AmendOrder: 32, align 8 { generation 0 node 4 sequence 8 lots 16 price 24 }
     OrderHandle: 16, align 8 { node 0 sequence 8 }
+    PlaceTrigger: 88, align 8 {
+        generation 0 price 4 lots 8 tip 16 client_id 24 parent 32 expires_at 40 valid_until 48 distance 56 limit 60
+        slippage 64 share 68 group 72 interval 76 slices 80 condition 82 reference 83 side 84 reduce_only 85
+    }
+    CancelTrigger: 16, align 8 { generation 0 cell 4 name 8 }
+    ExecuteTriggers: 8, align 4 { generation 0 count 4 }
     Heartbeat: 8, align 4 { generation 0 seconds 4 }
     SetBuilderMax: 8, align 4 { generation 0 builder_max 4 }
     SetReferrer: 16, align 4 { generation 0 referrer 4 referrer_generation 8 }
@@ -232,6 +244,8 @@ fn tags_are_unique_and_in_their_blocks() {
         ("AmendOrder", 45),
         ("ReplaceQuotes", 46),
         ("PlaceOrders", 47),
+        ("PlaceTrigger", 48),
+        ("CancelTrigger", 49),
         ("SetLadder", 50),
         ("MoveLadder", 51),
         ("UpdatePrice", 60),
@@ -241,6 +255,7 @@ fn tags_are_unique_and_in_their_blocks() {
         ("EnforceDeadman", 64),
         ("DropExpired", 65),
         ("RunDelayed", 66),
+        ("ExecuteTriggers", 67),
         ("CancelForRisk", 80),
         ("Liquidate", 81),
         ("TakeOver", 82),
@@ -287,7 +302,7 @@ const REFUSALS: [(&str, u32); 28] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 84] = [
+const ENGINE_ERRORS: [(&str, u32); 89] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -336,6 +351,11 @@ const ENGINE_ERRORS: [(&str, u32); 84] = [
     ("LaddersFull", 530),
     ("LadderInvalid", 531),
     ("LadderNotFound", 532),
+    ("TriggerNotFound", 540),
+    ("TriggerInvalid", 541),
+    ("TriggersTooMany", 542),
+    ("TriggerTipTooLarge", 543),
+    ("NoTriggerDue", 544),
     ("BelowInitialMargin", 600),
     ("PositionTooLarge", 601),
     ("OpenInterestTooLarge", 602),

@@ -6,7 +6,10 @@ use quantdesk_client::{
     engine::{
         CellIndex, EngineError, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PicoPrice, PositionLots, Ppm,
         QuoteAtoms, QuoteDelta, Sequence, Side, SignedPpm, Slot, TickValue, Ticks, UnixSeconds, account,
-        book::{NewOrder, ORDERS_MAX, ORDERS_PER_POSITION_MAX, OrderHandle, OrderKind, Replacement, SelfTrade, Sides},
+        book::{
+            NewOrder, ORDERS_MAX, ORDERS_PER_POSITION_MAX, OrderHandle, OrderKind, Replacement, SelfTrade, Sides,
+            TWAP_INTERVAL_MAX, TWAP_SLICES_MAX, TWAP_SLICES_MIN, TriggerHandle,
+        },
         money::TOTAL_MAX,
         partner,
         risk::{
@@ -17,9 +20,10 @@ use quantdesk_client::{
         },
         slab::free_list::{FreeList, NIL},
         state::{
-            AccountHeader, Annex, Cell, Delayed, Exchange, IndexEntry, Key, Ladder, LadderLevel, LadderSide,
+            AccountHeader, Annex, Cell, Condition, Delayed, Exchange, IndexEntry, Key, Ladder, LadderLevel, LadderSide,
             LedgerHeader, MarketHeader, MarketRow, MarketStatus, OracleSource, OrderNode, PoolStake, PositionCell,
-            PriceCondition, SourceKind, TraderCell, WithdrawalCell, annex, cell, event, exchange,
+            PriceCondition, Reference, SourceKind, TraderCell, TriggerCell, WithdrawalCell, annex, cell, event,
+            exchange,
             fees::{self, FeeSchedule, FeeTier},
             ledger::{self, Policy, Watched},
             market, row, stake,
@@ -28,14 +32,20 @@ use quantdesk_client::{
     instruction::{Guard, SYSTEM_PROGRAM, TOKEN_PROGRAM, Target, Trader, Venue},
     ladder::{LadderHandle, LadderTicket},
     order::Ticket,
+    trigger::TriggerTicket,
 };
 use quantdesk_program::{
     Refusal, Tag,
     account::{pda, resize},
     instruction::{
         crank::{
-            drop_expired::DropExpired, enforce_deadman::EnforceDeadman, run_delayed::RunDelayed,
-            settle_market_position::SettleMarketPosition, sweep::Sweep, update_price::UpdatePrice,
+            drop_expired::DropExpired,
+            enforce_deadman::EnforceDeadman,
+            execute_triggers::{ExecuteTriggers, TRIGGERS_MAX},
+            run_delayed::RunDelayed,
+            settle_market_position::SettleMarketPosition,
+            sweep::Sweep,
+            update_price::UpdatePrice,
         },
         exchange::{
             collect_fees::CollectFees,
@@ -48,10 +58,12 @@ use quantdesk_program::{
             cancel_by_client_id::CancelByClientId,
             cancel_order::CancelOrder,
             cancel_orders::CancelOrders,
+            cancel_trigger::CancelTrigger,
             handles::HANDLES_MAX,
             move_ladder::MoveLadder,
             place_order::PlaceOrder,
             place_orders::{OrderEntry, PlaceOrders},
+            place_trigger::PlaceTrigger,
             replace_quotes::ReplaceQuotes,
             set_ladder::SetLadder,
         },
@@ -275,11 +287,15 @@ fn account_layouts() {
     same_account!(PositionCell {
         market, trader, next, first_order, orders, base, quote, funding_index, open_bid_lots, open_ask_lots,
         open_bid_notional, open_ask_notional, realised, fees_paid, funding_paid, bid_bound, ask_bound,
-        quote_sequence,
+        quote_sequence, first_trigger, turns,
     }, private kind);
+    same_account!(TriggerCell {
+        slices, position, next, number, client_id, parent, lots, tip, expires_at, next_at, price, distance, limit,
+        slippage, share, interval, group, turns,
+    }, private kind, condition, reference, side, reduce_only);
     same_account!(MarketHeader {
         header, ledger, index, last_trade_price, last_trade_time, orders_placed, events_written, nodes, deleverage,
-        ladders, taker_delay, delayed_first, delayed_len,
+        ladders, taker_delay, delayed_first, delayed_len, triggers,
     }, private side_capacity, events_capacity, bids_len, asks_len, pegged_bids_len, pegged_asks_len);
     same_account!(Annex { ladders, delayed, pegged_bids, pegged_asks });
     same_account!(Ladder { quoter, sequence, order, mid, position, bids, asks });
@@ -374,6 +390,11 @@ fn private_fields_stand_where_listed() {
     let position = PositionCell::new(MarketIndex::new(0), CellIndex::new(0), nil, FundingIndex::ZERO);
     assert_eq!((bytes_of(&position)[place("PositionCell: 128 bytes", "kind")], position.is_empty()), (2, true));
 
+    let trigger = TriggerCell::new(Condition::Twap, Reference::Index, Side::Ask, true);
+    let byte = |name: &str| bytes_of(&trigger)[place("TriggerCell: 128 bytes", name)];
+    assert_eq!(["kind", "condition", "reference", "side", "reduce_only"].map(byte), [4, 3, 2, 1, 1]);
+    assert!(trigger.into_cell().trigger().is_some());
+
     let mut exchange = Box::new(Exchange::zeroed());
     exchange.clear_sources();
     let source = OracleSource::pyth(Key::new(&[7; 32]));
@@ -394,6 +415,8 @@ fn private_fields_stand_where_listed() {
     assert!(node.is_reduce_only() && node.side() == Side::Bid);
     let node: OrderNode = patched(place("OrderNode: 64 bytes", "side"), &[1]);
     assert!(!node.is_reduce_only() && node.side() == Side::Ask);
+    let node: OrderNode = patched(place("OrderNode: 64 bytes", "flags"), &[2]);
+    assert!(!node.is_reduce_only() && node.is_parent());
 
     let list = bytemuck::cast::<FreeList, [u32; 4]>(FreeList::new(7));
     assert_eq!(list, [NIL, 0, 0, 7]);
@@ -539,6 +562,15 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::CancelAll => venue.cancel_all(&trader, &market, Sides::Both, 1),
         Tag::CancelOrders => venue.cancel_orders(&trader, &market, &[handle; 2]),
         Tag::CancelByClientId => venue.cancel_by_client_id(&trader, &market, 1),
+        Tag::PlaceTrigger => {
+            let stop = TriggerTicket::stop(Side::Ask, Ticks::new(1)).lots(Lots::new(1)).build();
+            venue.place_trigger(&trader, &market, &stop, UnixSeconds::ZERO)
+        }
+        Tag::CancelTrigger => venue.cancel_trigger_by_client_id(&trader, &market, 1),
+        Tag::ExecuteTriggers => {
+            let handle = TriggerHandle { cell: CellIndex::new(0), number: Sequence::new(1) };
+            venue.execute_triggers(&trader, &market, &[handle; 3])
+        }
         Tag::AmendOrder => venue.amend_order(&trader, &market, handle, Ticks::new(1), Lots::new(1)),
         Tag::ReplaceQuotes => {
             let nothing = Replacement { sequence: 1, sides: None, expires_at: UnixSeconds::ZERO, quotes: &[] };
@@ -584,7 +616,7 @@ fn tags_and_argument_sizes() {
             // The client was given two handles, two orders, and three handles.
             Tag::CancelOrders => format!("{} + `count` · 16", bytes - 2 * 16),
             Tag::PlaceOrders => format!("{} + `count` · 32", bytes - 2 * 32),
-            Tag::DropExpired => format!("{} + `count` · 16", bytes - 3 * 16),
+            Tag::DropExpired | Tag::ExecuteTriggers => format!("{} + `count` · 16", bytes - 3 * 16),
             _ => bytes.to_string(),
         };
         let expected = [tag.byte().to_string(), format!("`{}`", tag.name()), bytes, named.to_string()];
@@ -702,6 +734,33 @@ fn arguments_of_orders() {
         arguments_of(listed.strip_suffix(" · 8 handles").unwrap())
     };
     same_layout!("CancelOrders", before_handles(Tag::CancelOrders), CancelOrders { generation, count });
+    same_layout!("ExecuteTriggers", before_handles(Tag::ExecuteTriggers), ExecuteTriggers { generation, count });
+    same_layout!("CancelTrigger", inline(Tag::CancelTrigger), CancelTrigger { generation, cell, name });
+    same_layout!(
+        "PlaceTrigger",
+        tabular(Tag::PlaceTrigger),
+        PlaceTrigger {
+            generation,
+            price,
+            lots,
+            tip,
+            client_id,
+            parent,
+            expires_at,
+            valid_until,
+            distance,
+            limit,
+            slippage,
+            share,
+            group,
+            interval,
+            slices,
+            condition,
+            reference,
+            side,
+            reduce_only,
+        }
+    );
     same_layout!("DropExpired", before_handles(Tag::DropExpired), DropExpired { count });
     assert_eq!((size_of::<CancelOrders>(), size_of::<DropExpired>()), (8, 8));
     assert!(section("Head: 8 bytes").contains("OrderHandle is 16 bytes: `node` u32, 4 zero bytes, `sequence` u64"));
@@ -834,6 +893,20 @@ fn encoded_values() {
             None => assert!(expected[1..].iter().all(String::is_empty), "{byte} means something"),
         }
     }
+    let rows = table("Conditional orders", "value");
+    for byte in 0..=u8::MAX {
+        let condition = Condition::from_byte(byte);
+        let reference = Reference::from_byte(byte);
+        let expected = [
+            byte.to_string(),
+            shown(condition.as_ref().map(|value| value as &dyn Debug)),
+            shown(reference.as_ref().map(|value| value as &dyn Debug)),
+        ];
+        match rows.get(usize::from(byte)) {
+            Some(row) => assert_eq!(row[..3], expected),
+            None => assert!(expected[1..].iter().all(String::is_empty), "{byte} means something"),
+        }
+    }
     let kinds = (0..=u8::MAX).filter_map(SourceKind::from_byte).collect::<Vec<_>>();
     let (accounts, signed) = kinds.split_at(3);
     assert_eq!(accounts, [SourceKind::Pyth, SourceKind::PythPro, SourceKind::Switchboard]);
@@ -892,7 +965,7 @@ fn listing_bounds_and_limits() {
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 26] = [
+    let limits: [(&str, u64); 31] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
@@ -918,6 +991,11 @@ fn listing_bounds_and_limits() {
         ("`VOLUME_DAYS`", tier::VOLUME_DAYS.into()),
         ("`LADDERS_MAX`", annex::LADDERS_MAX as u64),
         ("`LEVELS_MAX`", annex::LEVELS_MAX as u64),
+        ("`TRIGGERS_PER_POSITION_MAX`", ledger::TRIGGERS_PER_POSITION_MAX as u64),
+        ("`TRIGGERS_MAX`", TRIGGERS_MAX.into()),
+        ("`TWAP_SLICES_MIN`", TWAP_SLICES_MIN.into()),
+        ("`TWAP_SLICES_MAX`", TWAP_SLICES_MAX.into()),
+        ("`TWAP_INTERVAL_MAX`", TWAP_INTERVAL_MAX.into()),
         ("`DEADMAN_SECONDS_MIN`", account::DEADMAN_SECONDS_MIN.into()),
         ("`DEADMAN_SECONDS_MAX`", account::DEADMAN_SECONDS_MAX.into()),
     ];

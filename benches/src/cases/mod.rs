@@ -11,6 +11,7 @@ pub mod orders;
 pub mod others;
 pub mod risk;
 pub mod targets;
+pub mod triggers;
 
 use anyhow::{Context, Result};
 

@@ -147,6 +147,16 @@ pub enum EngineError {
     LadderInvalid = 531,
     /// The position has no ladder with this number.
     LadderNotFound = 532,
+    /// No live trigger of this trader in this market with that handle or client id.
+    TriggerNotFound = 540,
+    /// The terms of a trigger contradict each other.
+    TriggerInvalid = 541,
+    /// The position has as many triggers as allowed.
+    TriggersTooMany = 542,
+    /// The tip of a trigger is above the market's largest.
+    TriggerTipTooLarge = 543,
+    /// None of the triggers named could be executed, moved or removed.
+    NoTriggerDue = 544,
 
     // 600: risk
     /// Equity would end below the initial margin requirement.

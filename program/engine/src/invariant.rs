@@ -8,6 +8,7 @@ pub use ladder::ladders;
 use crate::{
     book::OrderKind,
     error::EngineError,
+    money::Balance,
     outflow,
     risk::{funding, listing::TAKER_DELAY_MAX, margin},
     slab::{
@@ -16,7 +17,7 @@ use crate::{
     },
     state::{
         Cell, Delayed, IndexEntry, LedgerView, MarketRow, MarketStatus, MarketView, OrderNode, PositionCell, Source,
-        TraderCell, annex::DELAYED_MAX, market::Deleverage,
+        TraderCell, TriggerCell, annex::DELAYED_MAX, market::Deleverage,
     },
     units::{
         CellIndex, Lots, NodeIndex, PositionLots, QuoteAtoms, Sequence, Side, Slot as ChainSlot, Ticks, UnixSeconds,
@@ -83,6 +84,7 @@ pub fn check_all(ledger: &LedgerView<'_>, markets: &[MarketView<'_>], vault_toke
         pegged(ledger, market)?;
         ladders(ledger, market)?;
         reservations(ledger, market)?;
+        triggers(ledger, market)?;
         deleveraging(ledger, market)?;
         waiting(ledger, market)?;
     }
@@ -97,7 +99,8 @@ pub fn conservation(ledger: &LedgerView<'_>, vault_tokens: u64) -> Check {
     let fixed = fixed.into_iter().chain(pots).map(|bucket| i128::from(bucket.get().get()));
     let cash = ledger.traders().map(|(_, trader)| i128::from(trader.cash.get().get()));
     let quote = ledger.all_positions().map(|(_, position)| i128::from(position.quote.get().get()));
-    let sum = sum(fixed.chain(cash).chain(quote));
+    let tips = ledger.all_triggers().map(|(_, trigger)| i128::from(trigger.tip.get().get()));
+    let sum = sum(fixed.chain(cash).chain(quote).chain(tips));
     let total = i128::from(header.total.get().get());
     require(sum == total, "M1", "sum of buckets equals the total", sum)?;
     require(i128::from(vault_tokens) >= total, "M1", "vault holds at least the total", i128::from(vault_tokens))?;
@@ -119,6 +122,9 @@ pub fn solvency(ledger: &LedgerView<'_>) -> Check {
     for (_, position) in ledger.all_positions() {
         let due = funding::due(ledger.row(position.market)?, position)?;
         sum = sum.saturating_add(i128::from(due.get()));
+    }
+    for (_, trigger) in ledger.all_triggers() {
+        sum = sum.saturating_add(i128::from(trigger.tip.get().get()));
     }
     let total = i128::from(header.total.get().get());
     require(sum == total, "M1b", "what everybody is worth at mark is the total", sum)
@@ -228,11 +234,14 @@ pub fn positions(ledger: &LedgerView<'_>) -> Check {
     require(traders == i128::from(ledger.header.traders), "P3", "the ledger counts its traders", traders)
 }
 
-/// B4: cells are either in use, as a trader, a position or a withdrawal, or on the free list, which ends and is as long as
+/// B4: cells are either in use, as a trader, a position, a withdrawal or a trigger, or on the free list, which ends and is as long as
 /// it says.
 pub fn arena(cells: &[Cell], list: crate::slab::free_list::FreeList) -> Check {
     free_list(cells, list)?;
-    let known = |cell: &&Cell| cell.trader().is_some() || cell.position().is_some() || cell.withdrawal().is_some();
+    let known = |cell: &&Cell| {
+        let account = cell.trader().is_some() || cell.position().is_some();
+        account || cell.withdrawal().is_some() || cell.trigger().is_some()
+    };
     let in_use = count(cells.iter().filter(known));
     require(in_use == i128::from(list.in_use()), "B4", "every cell in use is of a known kind", in_use)
 }
@@ -453,6 +462,53 @@ fn waiter(ledger: &LedgerView<'_>, market: &MarketView<'_>, entry: &Delayed, pla
     require(sized && priced, "D1", "an order that waits has lots and a price", place)?;
     let owner = ledger.trader(ledger.position(node.position)?.trader)?.owner;
     require(owner.tag() == node.owner_tag, "D1", "an order's owner tag is its owner's", place)
+}
+
+/// T1: a position's triggers are on its list, no more than may be, and counted by their market; each is of a known kind, has
+/// a number that was given out and a tip that is not negative, and if it waits for an order that rests, the order knows.
+pub fn triggers(ledger: &LedgerView<'_>, market: &MarketView<'_>) -> Check {
+    let index = market.header.index;
+    let mut listed = 0i128;
+    for (cell, position) in ledger.all_positions().filter(|(_, position)| position.market == index) {
+        for (place, trigger) in ledger.triggers(position) {
+            require(trigger.position == cell, "T1", "a trigger names its position", place.get())?;
+            require(
+                trigger.number <= market.header.orders_placed,
+                "T1",
+                "trigger numbers were given out",
+                place.get(),
+            )?;
+            let known = trigger.condition().is_some() && trigger.reference().is_some();
+            require(known && trigger.is_sound(), "T1", "a trigger's terms go together", place.get())?;
+            require(trigger.tip >= Balance::ZERO, "T1", "a tip is never negative", place.get())?;
+            let parent = parent_of(market, position, trigger);
+            let marked = parent.is_none_or(OrderNode::is_parent);
+            require(marked, "T1", "an order that is waited for knows", place.get())?;
+            let waits = trigger.parent == 0 || trigger.lots.is_zero() || parent.is_some();
+            require(waits, "T1", "what is armed waits for an order that rests, or for none", place.get())?;
+            listed = listed.saturating_add(1);
+        }
+    }
+    let here = |trigger: &TriggerCell| {
+        let position = ledger.position(trigger.position);
+        position.is_ok_and(|position| position.market == index)
+    };
+    let all = count(ledger.all_triggers().filter(|(_, trigger)| here(trigger)));
+    require(all == listed, "T1", "every trigger is on a list", all)?;
+    require(listed == i128::from(market.header.triggers), "T1", "a market counts its triggers", listed)
+}
+
+/// The resting order that a trigger waits for.
+fn parent_of<'a>(market: &MarketView<'a>, position: &PositionCell, trigger: &TriggerCell) -> Option<&'a OrderNode> {
+    let mut next = position.first_order;
+    for _ in 0..position.orders {
+        let node = market.node(next)?;
+        if trigger.parent != 0 && trigger.is_child_of(node.client_id, node.side()) {
+            return Some(node);
+        }
+        next = node.next;
+    }
+    None
 }
 
 fn add(

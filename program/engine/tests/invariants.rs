@@ -7,10 +7,10 @@ use quantdesk_engine::{
     CellIndex, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PositionLots, Ppm, QuoteAtoms, Sequence, Side,
     Slot, Ticks, UnixSeconds,
     account::Withdrawal,
-    book::{NewLadder, NewLadderSide, NewOrder, OrderKind},
+    book::{NewLadder, NewLadderSide, NewOrder, NewTrigger, OrderKind},
     state::{
-        Cell, Ladder, LadderLevel, Ledger, LedgerHeader, Market, MarketHeader, MarketRow, PositionCell, TraderCell,
-        WithdrawalCell, annex::ANNEX_SIZE, ledger::Policy, market::Deleverage,
+        Cell, Condition, Ladder, LadderLevel, Ledger, LedgerHeader, Market, MarketHeader, MarketRow, PositionCell,
+        Reference, TraderCell, TriggerCell, WithdrawalCell, annex::ANNEX_SIZE, ledger::Policy, market::Deleverage,
     },
 };
 use support::{
@@ -49,6 +49,73 @@ fn busy() -> World {
     world.close(gone).unwrap();
     assert_eq!(world.check(), Ok(()));
     world
+}
+
+/// A busy world with a trigger that waits for the newest bid, its cell the last one.
+fn guarded() -> World {
+    let mut world = busy();
+    let long = CellIndex::new(0);
+    let bid = NewOrder { client_id: 5, ..order(Side::Bid, OrderKind::PostOnly, 96, 1) };
+    world.place(0, long, &bid).unwrap();
+    let stop = NewTrigger {
+        condition: Condition::Below,
+        reference: Reference::Mark,
+        side: Side::Ask,
+        reduce_only: true,
+        price: Ticks::new(90),
+        distance: Ticks::ZERO,
+        limit: Ticks::ZERO,
+        slippage: Ppm::new(1_000),
+        lots: Lots::ZERO,
+        share: Ppm::ZERO,
+        tip: QuoteAtoms::new(9),
+        client_id: 1,
+        parent: 5,
+        group: 0,
+        expires_at: UnixSeconds::ZERO,
+        interval: 0,
+        slices: 0,
+    };
+    world.trading(0, |trading| trading.place_trigger(long, &stop)).unwrap();
+    assert_eq!(world.check(), Ok(()));
+    world
+}
+
+fn trigger_damage(damage: impl FnOnce(&mut TriggerCell)) -> (&'static str, &'static str) {
+    let mut world = guarded();
+    let done = world.ledger(|ledger, _| {
+        damage(ledger.cells.iter_mut().find_map(Cell::trigger_mut).unwrap());
+        Ok(())
+    });
+    done.unwrap();
+    found(&world)
+}
+
+#[test]
+fn damage_to_triggers_is_found() {
+    let rule = |rule: &'static str| ("T1", rule);
+    assert_eq!(trigger_damage(|it| it.position = CellIndex::new(1)), rule("a trigger names its position"));
+    assert_eq!(trigger_damage(|it| it.number = Sequence::new(99)), rule("trigger numbers were given out"));
+    assert_eq!(trigger_damage(|it| it.parent = 0), rule("a trigger's terms go together"));
+    assert_eq!(trigger_damage(|it| it.slices = 2), rule("a trigger's terms go together"));
+    let armed = |it: &mut TriggerCell| (it.lots, it.parent) = (Lots::new(1), 77);
+    assert_eq!(trigger_damage(armed), rule("what is armed waits for an order that rests, or for none"));
+    let mut world = guarded();
+    let unmarked = world.ledger(|ledger, _| {
+        first_position(ledger).first_trigger = CellIndex::NIL;
+        Ok(())
+    });
+    unmarked.unwrap();
+    assert_eq!(found(&world), rule("every trigger is on a list"));
+    let mut world = guarded();
+    let triggers = core::mem::offset_of!(MarketHeader, triggers);
+    world.market_bytes(0)[triggers] = 2;
+    assert_eq!(found(&world), rule("a market counts its triggers"));
+    let mut world = guarded();
+    // The newest order is in the node that was released last.
+    let node = world.market(0).nodes.iter().position(|node| node.client_id == 5).unwrap();
+    world.market_bytes(0)[NODES + node * NODE + 57] = 0;
+    assert_eq!(found(&world), rule("an order that is waited for knows"));
 }
 
 /// Which invariant says what about the damage.

@@ -74,6 +74,8 @@ impl Trading<'_> {
         handle: NodeIndex,
         order: &NewOrder,
     ) -> Result<Option<(NodeIndex, Sequence)>> {
+        // WHY: it keeps its client id, so those that wait for it wait for the new one.
+        self.market.node_mut(handle)?.set_parent(false);
         self.take_off(handle, TradeEventKind::Cancelled)?;
         self.place_apart(trader, order).map(|placed| placed.resting)
     }

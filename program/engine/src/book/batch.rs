@@ -80,8 +80,8 @@ impl Trading<'_> {
         if dropped == 0 { Err(EngineError::NothingToClose) } else { Ok(dropped) }
     }
 
-    /// Cancels orders of an account whose dead-man switch has run out, newest first and at most `limit`; those that may
-    /// only reduce and takers that wait stay. Returns how many went.
+    /// Cancels orders, then triggers, of an account whose dead-man switch has run out, newest first and at most `limit`;
+    /// those that may only reduce and takers that wait stay. Returns how many went.
     ///
     /// Fails with `HeartbeatAlive` while the switch is off or its time has not passed, or with `NothingToClose`.
     pub fn enforce_deadman(&mut self, target: CellIndex, limit: u8) -> Result<u8> {
@@ -102,7 +102,9 @@ impl Trading<'_> {
                 cancelled = cancelled.wrapping_add(1);
             }
         }
-        if cancelled == 0 { Err(EngineError::NothingToClose) } else { Ok(cancelled) }
+        let removed = self.remove_risky_triggers(position, limit.saturating_sub(cancelled))?;
+        let gone = cancelled.saturating_add(removed);
+        if gone == 0 { Err(EngineError::NothingToClose) } else { Ok(gone) }
     }
 
     /// Whether this names a live order of `trader`.

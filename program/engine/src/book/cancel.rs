@@ -79,12 +79,16 @@ impl Trading<'_> {
     #[inline(always)]
     pub(super) fn drop_order(&mut self, handle: NodeIndex, kind: TradeEventKind, taker: CellIndex) -> Result<()> {
         let node = self.market.node(handle).ok_or(EngineError::Corrupt)?;
-        if !node.is_in_book() {
+        let (side, outside) = (node.side(), !node.is_in_book());
+        if node.is_parent() {
+            self.again().release_children_of(handle)?;
+        }
+        if outside {
             // WHY: only the copy has to lie in memory; cancelling what is in the book goes without.
             return self.again().drop_outside(handle, kind, taker);
         }
         // WHY: inlined twice, with the side known, so that no branch on it is left.
-        match node.side() {
+        match side {
             Side::Bid => self.drop_from(Side::Bid, handle, TradeEvent::of(kind, Side::Bid, taker)),
             Side::Ask => self.drop_from(Side::Ask, handle, TradeEvent::of(kind, Side::Ask, taker)),
         }

@@ -69,6 +69,16 @@ impl Trading<'_> {
         }
     }
 
+    /// Runs some of those due ahead of what is not an order of its own; returns whether nobody is due any more.
+    ///
+    /// WHY: out of line, since most markets have no delay.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn run_ahead(&mut self) -> Result<bool> {
+        self.run_due(RUNS_AHEAD, STEPS_AHEAD)?;
+        Ok(self.first_due()?.is_none())
+    }
+
     /// What comes before an order in a market with a taker delay: some of those who waited; and if the order would take, it
     /// waits itself. `None` for one that acts at once.
     ///
@@ -138,6 +148,7 @@ impl Trading<'_> {
         self.market.header.delayed_len = len.wrapping_add(1);
         self.market.node_mut(handle)?.set_source(Source::Delayed, place);
         self.record_order(TradeEventKind::TakerQueued, &taker, order, sequence)?;
+        self.note_parent(position, order, Lots::ZERO, Some(handle))?;
         self.check_limits(position, worst_before, interest)?;
         if !order.reduce_only {
             self.check_risk(trader, None)?;
@@ -194,6 +205,9 @@ impl Trading<'_> {
         self.settle_taker(&mut taker)?;
         self.credit(&taker, fees_before)?;
         self.release_filled(entry.node, &node, taker.filled())?;
+        if node.is_parent() {
+            self.arm_children_of(entry.node, taker.filled())?;
+        }
         let left = node.lots.less_part(taker.filled());
         if left.is_zero() {
             self.unqueue(entry.node)?;

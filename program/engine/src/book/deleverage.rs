@@ -61,6 +61,7 @@ impl Trading<'_> {
         }
         let position = self.position_of(target)?;
         self.settle_funding(position)?;
+        shortfall::return_tips(&mut self.ledger, self.now, target)?;
         let health = shortfall::health(&self.ledger, target, Action::Deleverage, self.now)?;
         let cell = *self.ledger.position(position)?;
         if cell.base.is_zero() {

@@ -313,7 +313,7 @@ impl Trading<'_> {
             Some(number) => number,
             None => self.free_ladder(wanted.bids.reserve.checked_add(wanted.asks.reserve)?)?,
         };
-        self.put_ladder(trader, position, number, wanted)?;
+        self.put_ladder(position, number, wanted)?;
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, None)?;
         Ok(true)
@@ -386,19 +386,13 @@ impl Trading<'_> {
     }
 
     /// Writes a ladder into a free place and reserves margin for its sides.
-    fn put_ladder(
-        &mut self,
-        trader: CellIndex,
-        position: CellIndex,
-        number: usize,
-        wanted: &NewLadder<'_>,
-    ) -> Result<()> {
+    fn put_ladder(&mut self, position: CellIndex, number: usize, wanted: &NewLadder<'_>) -> Result<()> {
         for side in [Side::Bid, Side::Ask] {
             let half = wanted.side(side);
             let node = if half.levels.is_empty() {
                 NodeIndex::NIL
             } else {
-                self.reserve_side(trader, position, number, half, side, wanted.sequence)?
+                self.reserve_side(position, number, side, wanted)?
             };
             let ladder = self.market.annex.ladders.get_mut(number).ok_or(EngineError::Corrupt)?;
             let put = ladder.side_mut(side);
@@ -421,13 +415,13 @@ impl Trading<'_> {
     /// The order that one side of a ladder is.
     fn reserve_side(
         &mut self,
-        trader: CellIndex,
         position: CellIndex,
         number: usize,
-        half: &NewLadderSide<'_>,
         side: Side,
-        maker_sequence: u64,
+        wanted: &NewLadder<'_>,
     ) -> Result<NodeIndex> {
+        let half = wanted.side(side);
+        let trader = self.ledger.position(position)?.trader;
         let notional = half.limit.bounded_notional(half.reserve, self.row()?.tick_value);
         let owner_tag = self.ledger.trader(trader)?.owner.tag();
         let cell = self.ledger.position_mut(position)?;
@@ -454,7 +448,7 @@ impl Trading<'_> {
         }
         let mut event = TradeEvent::new(TradeEventKind::LadderSet, side);
         event.order = sequence;
-        event.client_id = maker_sequence;
+        event.client_id = wanted.sequence;
         event.lots = half.reserve;
         event.price = half.limit;
         event.maker = trader;

@@ -71,11 +71,14 @@ impl Trading<'_> {
         }
         let own = margin::position_initial(self.row()?, self.ledger.position(position)?)?;
         let others = before.required.checked_sub(own)?;
+        // What besides cash does not change. Cash does where triggers go with an order that they waited for.
+        let unrealised = before.equity.checked_sub(self.ledger.trader(target)?.cash.get())?;
         self.cancel_while(position, limit, |trading| {
             trading.narrow_bounds(position)?;
             let own = margin::position_initial(trading.row()?, trading.ledger.position(position)?)?;
             let required = others.checked_add(own)?;
-            Ok(before.equity < QuoteDelta::ZERO || before.equity.magnitude() < required)
+            let equity = unrealised.checked_add(trading.ledger.trader(target)?.cash.get())?;
+            Ok(equity < QuoteDelta::ZERO || equity.magnitude() < required)
         })
     }
 

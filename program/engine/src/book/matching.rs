@@ -317,7 +317,8 @@ impl Trading<'_> {
     fn fill(&mut self, taker: &mut Taker, best: Offer, lots: Lots) -> Result<()> {
         let node = self.market.node_mut(best.node)?;
         // `lots` is the smaller of what the order has and what the taker wants.
-        let (price, left, in_book) = (best.price, node.lots.less_part(lots), node.is_in_book());
+        let (price, left) = (best.price, node.lots.less_part(lots));
+        let (in_book, parent) = (node.is_in_book(), node.is_parent());
         node.lots = left;
         let quote = price.bounded_notional(lots, taker.tick_value);
         // WHY: outside the book margin is reserved at the order's limit, not at what it trades at.
@@ -336,6 +337,9 @@ impl Trading<'_> {
             return self.refuse(taker.trader, best.node, lots);
         };
         event.maker = maker;
+        if parent {
+            self.arm_children_of(best.node, lots)?;
+        }
         // A reduce-only order whose owner has nothing left is dropped when it is met again.
         if !in_book {
             event.client_id = self.take_from_annex(best.node, lots)?;

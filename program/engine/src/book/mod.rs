@@ -26,9 +26,11 @@
 
 mod amend;
 mod batch;
+mod bracket;
 mod cancel;
 mod delay;
 mod deleverage;
+mod execute;
 mod index;
 mod ladder;
 mod liquidate;
@@ -42,6 +44,7 @@ mod replace;
 mod several;
 mod stale;
 mod take_over;
+mod trigger;
 
 pub use batch::OrderHandle;
 pub use cancel::Sides;
@@ -52,6 +55,7 @@ pub use partner::Builder;
 pub use place::ORDERS_PER_POSITION_MAX;
 pub use replace::{QUOTES_MAX, Quote, Replacement};
 pub use several::ORDERS_MAX;
+pub use trigger::{NewTrigger, TWAP_INTERVAL_MAX, TWAP_SLICES_MAX, TWAP_SLICES_MIN, TriggerHandle};
 
 use crate::{
     state::{Ledger, Market},

@@ -41,6 +41,7 @@ impl Trading<'_> {
         } else {
             Some(self.peg(&taker, order)?)
         };
+        self.note_parent(position, order, Lots::ZERO, resting.map(|(handle, _)| handle))?;
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
         Ok(Placed {

@@ -89,6 +89,7 @@ impl Trading<'_> {
         self.settle_taker(&mut taker)?;
         self.credit(&taker, fees_before)?;
         let resting = self.rest_remainder(&taker, order)?;
+        self.note_parent(position, order, taker.filled(), resting.map(|(handle, _)| handle))?;
         self.check_limits(position, worst_before, interest_before)?;
         self.check_risk(trader, before)?;
         let (filled, quote, fee, builder_fee) = (taker.filled(), taker.quote(), taker.fee, QuoteAtoms::ZERO);
@@ -369,11 +370,16 @@ pub(super) fn check_terms(row: &MarketRow, order: &NewOrder) -> Result<()> {
 /// A buy may not be above the mark by more than the band, a sell not below it.
 #[inline(always)]
 pub(super) fn check_band(row: &MarketRow, side: Side, price: Ticks) -> Result<()> {
-    // mark < 2^32 and band ≤ 10^6: the product fits.
-    let reach = u64::from(row.mark.get()).wrapping_mul(u64::from(row.band.get())) / crate::math::PPM;
     let distance = match side {
         Side::Bid => price.get().saturating_sub(row.mark.get()),
         Side::Ask => row.mark.get().saturating_sub(price.get()),
     };
-    if u64::from(distance) > reach { Err(EngineError::OrderOutsideBand) } else { Ok(()) }
+    if u64::from(distance) > band_reach(row) { Err(EngineError::OrderOutsideBand) } else { Ok(()) }
+}
+
+/// How far through the mark an order may reach, in ticks.
+#[inline(always)]
+pub(super) fn band_reach(row: &MarketRow) -> u64 {
+    // mark < 2^32 and band ≤ 10^6: the product fits.
+    u64::from(row.mark.get()).wrapping_mul(u64::from(row.band.get())) / crate::math::PPM
 }

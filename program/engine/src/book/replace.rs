@@ -176,7 +176,8 @@ impl Trading<'_> {
         Ok(())
     }
 
-    /// Finds the orders that may be moved; reduce-only and pegged ones, and those beyond the number of quotes there can be, go at once.
+    /// Finds the orders that may be moved; reduce-only and pegged ones, those that triggers wait for, and those beyond the number
+    /// of quotes there can be, go at once.
     #[inline(always)]
     fn collect(
         &mut self,
@@ -191,7 +192,7 @@ impl Trading<'_> {
         let mut next = self.ledger.position(position)?.first_order;
         while let Some(node) = self.market.node(next) {
             let (handle, side, concerned) = (next, node.side(), is_concerned(node, sides));
-            let unmovable = node.is_reduce_only() || !node.is_in_book();
+            let unmovable = !node.is_plain() || !node.is_in_book();
             next = node.next;
             let movable = match side {
                 Side::Bid => &mut *bids,

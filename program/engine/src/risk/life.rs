@@ -244,7 +244,7 @@ pub fn close_market(ledger: &mut Ledger<'_>, now: Now, market: &MarketHeader) ->
     }
     // Open interest is what is held long (P2), and as much is held short (P1): without it nobody holds anything, so that
     // no list of positions, however long, has to be read.
-    if !row.open_interest.is_zero() || market.nodes.in_use() > 0 {
+    if !row.open_interest.is_zero() || market.nodes.in_use() > 0 || market.triggers > 0 {
         return Err(EngineError::MarketNotEmpty);
     }
     release_residue(ledger, market.index, now)?;

@@ -109,7 +109,7 @@ pub fn maintenance(ledger: &LedgerView<'_>, trader: &TraderCell, now: UnixSecond
 pub fn withdrawable(ledger: &LedgerView<'_>, trader: &TraderCell, now: UnixSeconds) -> Result<(QuoteAtoms, Validity)> {
     let mut free = trader.cash.get();
     let mut validity = Validity::Fresh;
-    for (_, position) in ledger.positions(trader).filter(|(_, position)| !position.is_empty()) {
+    for (_, position) in ledger.positions(trader).filter(|(_, position)| !position.is_flat()) {
         let row = ledger.row(position.market)?;
         validity = validity.worse(row.validity(now));
         let unrealised = unrealised_prudent(row, position)?;

@@ -160,6 +160,10 @@ pub fn settle(
     let cost = position.quote;
     flow(&mut position.quote, transit, execution.side, execution.quote)?;
     if !execution.close_lots.is_zero() {
+        if execution.close_lots == before.magnitude() {
+            // All of it goes: what is left is nothing, or of the other direction.
+            position.turns = position.turns.wrapping_add(1);
+        }
         let share = closed_share(cost, execution.close_lots, before.magnitude())?;
         let received = match execution.side {
             Side::Bid => execution.close_quote.as_delta()?.negated()?,

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::{EngineError, Result},
+    money::{self, Balance},
     pool,
     state::{CashEvent, CashEventKind, Ledger, ledger},
     units::{CellIndex, MarketIndex, Now, QuoteAtoms, QuoteDelta},
@@ -32,6 +33,30 @@ pub fn mark_bankrupt(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, equit
     cell.bankrupt = 1;
     ledger.header.bankrupts = ledger.header.bankrupts.checked_add(1).ok_or(EngineError::Overflow)?;
     ledger.record_amount(now, trader, CashEventKind::Bankrupt, equity.get())
+}
+
+/// Puts the tips of all triggers of an account back into its cash, so that it hides nothing from those who pay for it. The
+/// triggers stay; what is left of a bankrupt account's can be removed by anybody.
+pub fn return_tips(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex) -> Result<()> {
+    let mut tips = Balance::ZERO;
+    let mut position = ledger.trader(trader)?.first_position;
+    while !position.is_nil() {
+        let held = ledger.position(position)?;
+        let mut next = held.first_trigger;
+        position = held.next;
+        while !next.is_nil() {
+            let trigger = ledger.trigger_mut(next)?;
+            next = trigger.next;
+            let tip = trigger.tip.get().positive_part();
+            money::post(&mut trigger.tip, &mut tips, tip)?;
+        }
+    }
+    let returned = tips.get().positive_part();
+    if returned.is_zero() {
+        return Ok(());
+    }
+    money::post(&mut tips, &mut ledger.trader_mut(trader)?.cash, returned)?;
+    ledger.record_amount(now, trader, CashEventKind::TipsReturned, returned.as_delta()?.get())
 }
 
 /// What an account lacks, and the market whose budget is used for it.
@@ -92,6 +117,7 @@ pub fn resolve(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex) -> Result<(
 /// Fails with `PriceNotValidForAction`, `AccountHealthy` if it has equity and is not bankrupt, `MarketNotFound` if it
 /// never traded in that market, `NothingToAbsorb` if that would change nothing.
 pub fn absorb_shortfall(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, market: MarketIndex) -> Result<()> {
+    return_tips(ledger, now, trader)?;
     let health = health(ledger, trader, Action::Deleverage, now)?;
     let view = ledger.view();
     let cell = view.trader(trader)?;

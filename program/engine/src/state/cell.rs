@@ -1,9 +1,9 @@
 //! Cells of the ledger's arena: 128 bytes each, a trader or a trader's position in one market.
 //!
-//! A trader's positions form a singly linked list; a position's resting orders form a doubly linked one through the
-//! market's order nodes.
+//! A trader's positions form a singly linked list, and so do a position's triggers; its resting orders form a doubly
+//! linked one through the market's order nodes.
 
-use super::header::Key;
+use super::{header::Key, trigger::TriggerCell};
 use crate::{
     money::Balance,
     slab::free_list::{NIL, Slot},
@@ -21,6 +21,7 @@ const KIND_FREE: u8 = 0;
 const KIND_TRADER: u8 = 1;
 const KIND_POSITION: u8 = 2;
 const KIND_WITHDRAWAL: u8 = 3;
+pub(super) const KIND_TRIGGER: u8 = 4;
 
 /// One cell of any kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -142,7 +143,10 @@ pub struct PositionCell {
     pub ask_bound: Ticks,
     /// The maker's own number of its last replacement of quotes in this market.
     pub quote_sequence: u64,
-    reserved: [u8; 8],
+    /// Newest of its triggers.
+    pub first_trigger: CellIndex,
+    /// How often it was closed or changed its direction, modulo 2^32.
+    pub turns: u32,
 }
 
 const _: () = assert!(size_of::<Cell>() == CELL_SIZE && align_of::<Cell>() == 8);
@@ -183,6 +187,18 @@ impl Cell {
     #[inline(always)]
     pub fn withdrawal_mut(&mut self) -> Option<&mut WithdrawalCell> {
         if self.kind() == KIND_WITHDRAWAL { Some(bytemuck::cast_mut(self)) } else { None }
+    }
+
+    /// The trigger in this cell, if it holds one.
+    #[inline(always)]
+    pub fn trigger(&self) -> Option<&TriggerCell> {
+        if self.kind() == KIND_TRIGGER { Some(bytemuck::cast_ref(self)) } else { None }
+    }
+
+    /// The trigger in this cell, if it holds one.
+    #[inline(always)]
+    pub fn trigger_mut(&mut self) -> Option<&mut TriggerCell> {
+        if self.kind() == KIND_TRIGGER { Some(bytemuck::cast_mut(self)) } else { None }
     }
 
     /// The position in this cell, if it holds one.
@@ -267,7 +283,16 @@ impl PositionCell {
     /// An empty position of `trader` in `market`, linked in front of `next`.
     #[inline(always)]
     pub fn new(market: MarketIndex, trader: CellIndex, next: CellIndex, funding_index: FundingIndex) -> Self {
-        Self { kind: KIND_POSITION, market, trader, next, first_order: NodeIndex::NIL, funding_index, ..Self::zeroed() }
+        Self {
+            kind: KIND_POSITION,
+            market,
+            trader,
+            next,
+            first_order: NodeIndex::NIL,
+            first_trigger: CellIndex::NIL,
+            funding_index,
+            ..Self::zeroed()
+        }
     }
 
     /// As an arena cell.
@@ -276,10 +301,16 @@ impl PositionCell {
         bytemuck::cast(self)
     }
 
-    /// Whether nothing is open: no size, no cost, no orders.
+    /// Whether nothing is at risk: no size, no cost, no orders.
+    #[inline(always)]
+    pub const fn is_flat(&self) -> bool {
+        self.base.is_zero() && self.quote.is_zero() && self.orders == 0
+    }
+
+    /// Whether nothing is open: neither anything at risk nor a trigger.
     #[inline(always)]
     pub const fn is_empty(&self) -> bool {
-        self.base.is_zero() && self.quote.is_zero() && self.orders == 0
+        self.is_flat() && self.first_trigger.is_nil()
     }
 
     /// Lots resting on `side`.

@@ -64,6 +64,15 @@ pub enum TradeEventKind {
     /// A ladder was moved to the middle `price`: number `client_id` of the last time is number `order` now. Without a time: it
     /// is that of its transaction.
     LadderMoved = 21,
+    /// `maker` placed trigger number `order` for `lots`, at the trigger price; `taker_fee` is the tip put in.
+    TriggerPlaced = 24,
+    /// `taker` executed trigger `order` of `maker`: `lots` were filled or rest, at the reference `price`; `taker_fee` is the
+    /// tip paid.
+    TriggerFired = 25,
+    /// Trigger `order` of `maker` is gone, by `taker` if not nil; `lots` were left, `taker_fee` is the tip given back.
+    TriggerRemoved = 26,
+    /// Trailing trigger `order` of `maker` has a new extreme `price`, by `taker`.
+    TriggerMoved = 27,
 }
 
 /// What a [`CashEvent`] records.
@@ -126,6 +135,8 @@ pub enum CashEventKind {
     BuilderMaxSet = 27,
     /// A trader named its referrer; `amount` is the referrer's cell.
     ReferrerSet = 28,
+    /// Tips of a failing account's triggers went back to its cash; `amount` atoms.
+    TipsReturned = 30,
 }
 
 /// One trading event, 80 bytes.
@@ -235,6 +246,10 @@ impl TradeEvent {
             23 => TradeEventKind::TakerDropped,
             20 => TradeEventKind::LadderSet,
             21 => TradeEventKind::LadderMoved,
+            24 => TradeEventKind::TriggerPlaced,
+            25 => TradeEventKind::TriggerFired,
+            26 => TradeEventKind::TriggerRemoved,
+            27 => TradeEventKind::TriggerMoved,
             _ => return None,
         })
     }
@@ -296,6 +311,7 @@ impl CashEvent {
             26 => CashEventKind::ReferrerPaid,
             27 => CashEventKind::BuilderMaxSet,
             28 => CashEventKind::ReferrerSet,
+            30 => CashEventKind::TipsReturned,
             _ => return None,
         })
     }

@@ -14,6 +14,7 @@ use super::{
     fees::FeeSchedule,
     header::{AccountHeader, Key},
     row::{MarketRow, ROW_SIZE},
+    trigger::TriggerCell,
 };
 use crate::{
     error::{EngineError, Result},
@@ -86,6 +87,9 @@ pub struct LedgerHeader {
     pub watch: [Watched; WATCH_MAX],
     reserved: [u8; 56],
 }
+
+/// Triggers of one position, which bounds every walk over them.
+pub const TRIGGERS_PER_POSITION_MAX: usize = 16;
 
 /// Accounts a sweep remembers.
 pub const WATCH_MAX: usize = 8;
@@ -290,6 +294,18 @@ impl<'a> Ledger<'a> {
         position_mut(self.cells, index)
     }
 
+    /// A trigger by its cell. Fails with `Corrupt`: such an index only comes from account bytes.
+    #[inline(always)]
+    pub fn trigger(&self, index: CellIndex) -> Result<&TriggerCell> {
+        trigger(self.cells, index)
+    }
+
+    /// A trigger by its cell. Fails with `Corrupt`: such an index only comes from account bytes.
+    #[inline(always)]
+    pub fn trigger_mut(&mut self, index: CellIndex) -> Result<&mut TriggerCell> {
+        self.cells.get_mut(index.as_usize()).and_then(Cell::trigger_mut).ok_or(EngineError::Corrupt)
+    }
+
     /// Writes a cash event about a trader, or about nobody if `trader` is nil.
     pub fn record(&mut self, now: Now, trader: CellIndex, mut event: CashEvent) -> Result<()> {
         if !trader.is_nil() {
@@ -361,6 +377,29 @@ impl<'a> LedgerView<'a> {
         })
     }
 
+    /// A position's triggers, as `(cell, trigger)`, newest first. Ends early on a contradiction in the bytes; the
+    /// invariants report it.
+    pub fn triggers(&self, position: &PositionCell) -> impl Iterator<Item = (CellIndex, &'a TriggerCell)> {
+        let cells = self.cells;
+        let mut next = position.first_trigger;
+        let mut left = TRIGGERS_PER_POSITION_MAX;
+        core::iter::from_fn(move || {
+            if next.is_nil() || left == 0 {
+                return None;
+            }
+            left = left.wrapping_sub(1);
+            let cell = next;
+            let trigger = trigger(cells, cell).ok()?;
+            next = trigger.next;
+            Some((cell, trigger))
+        })
+    }
+
+    /// All triggers with their cells.
+    pub fn all_triggers(&self) -> impl Iterator<Item = (CellIndex, &'a TriggerCell)> {
+        self.cells.iter().zip(0u32..).filter_map(|(cell, index)| Some((CellIndex::new(index), cell.trigger()?)))
+    }
+
     /// All traders with their cells.
     pub fn traders(&self) -> impl Iterator<Item = (CellIndex, &'a TraderCell)> {
         self.cells.iter().zip(0u32..).filter_map(|(cell, index)| Some((CellIndex::new(index), cell.trader()?)))
@@ -390,6 +429,12 @@ pub fn trader(cells: &[Cell], index: CellIndex) -> Result<&TraderCell> {
 #[inline(always)]
 pub fn trader_mut(cells: &mut [Cell], index: CellIndex) -> Result<&mut TraderCell> {
     cells.get_mut(index.as_usize()).and_then(Cell::trader_mut).ok_or(EngineError::TraderNotFound)
+}
+
+/// A trigger among `cells`. Fails with `Corrupt`.
+#[inline(always)]
+pub fn trigger(cells: &[Cell], index: CellIndex) -> Result<&TriggerCell> {
+    cells.get(index.as_usize()).and_then(Cell::trigger).ok_or(EngineError::Corrupt)
 }
 
 /// A position among `cells`. Fails with `Corrupt`.

@@ -65,7 +65,10 @@ pub struct MarketHeader {
     pub delayed_first: u32,
     /// Takers that wait.
     pub delayed_len: u32,
-    reserved: [u8; 40],
+    reserved: [u8; 32],
+    /// Triggers of positions in this market.
+    pub triggers: u32,
+    pad2: u32,
 }
 
 /// A bankrupt position on its way to its counterparties; see `risk::deleverage`.

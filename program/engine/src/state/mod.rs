@@ -11,6 +11,7 @@ pub mod market;
 pub mod order;
 pub mod row;
 pub mod stake;
+pub mod trigger;
 
 pub use annex::{Annex, Delayed, Ladder, LadderLevel, LadderSide};
 pub use cell::{Cell, PositionCell, TraderCell, WithdrawalCell};
@@ -22,3 +23,4 @@ pub use market::{Market, MarketHeader, MarketView};
 pub use order::{IndexEntry, OrderNode, Source};
 pub use row::{MarginTier, MarketRow, MarketStatus, PriceCondition};
 pub use stake::PoolStake;
+pub use trigger::{Condition, Reference, TriggerCell};

@@ -63,7 +63,9 @@ pub enum Source {
     Delayed = 3,
 }
 
-const FLAG_REDUCE_ONLY: u8 = 1;
+const FLAG_REDUCE_ONLY: u8 = 0b01;
+/// Triggers wait for its fills.
+const FLAG_PARENT: u8 = 0b10;
 /// Sign bit of a distance from the index.
 const SIGN: u32 = 1 << 31;
 
@@ -183,6 +185,24 @@ impl OrderNode {
             Source::Delayed => 3,
         };
         self.place = place;
+    }
+
+    /// Whether it is neither reduce-only nor waited for.
+    #[inline(always)]
+    pub const fn is_plain(&self) -> bool {
+        self.flags == 0
+    }
+
+    /// Whether triggers of its owner may wait for its fills.
+    #[inline(always)]
+    pub const fn is_parent(&self) -> bool {
+        self.flags & FLAG_PARENT != 0
+    }
+
+    /// Says whether triggers wait for its fills.
+    #[inline(always)]
+    pub const fn set_parent(&mut self, parent: bool) {
+        self.flags = if parent { self.flags | FLAG_PARENT } else { self.flags & !FLAG_PARENT };
     }
 
     /// Whether it may no longer be filled at this time.

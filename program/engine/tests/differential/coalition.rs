@@ -50,10 +50,12 @@ fn is_in_coalition(owner: u64) -> bool {
     owner % 2 == 1 && owner < 99
 }
 
-/// Cash and what open size has cost.
+/// Cash, what open size has cost, and tips put aside.
 fn assets(model: &Model, trader: usize) -> i128 {
     let account = model.trader(trader);
-    account.cash + account.positions.iter().flatten().map(|held| held.quote).sum::<i128>()
+    let triggers = model.markets.iter().flat_map(|market| &market.triggers);
+    let tips: i128 = triggers.filter(|trigger| trigger.trader == trader).map(|trigger| trigger.tip).sum();
+    account.cash + tips + account.positions.iter().flatten().map(|held| held.quote).sum::<i128>()
 }
 
 /// Changes of assets by trader.
@@ -127,6 +129,8 @@ impl Audit {
                     group.earned += amount;
                     (*amount, 0)
                 }
+                // A tip is the trader's until it is paid.
+                CashEventKind::TipsReturned => (0, 0),
                 CashEventKind::ShortfallAbsorbed => {
                     group.absorbed += amount;
                     (*amount, -amount)
@@ -172,6 +176,10 @@ impl Audit {
                     self.check_limits(op, before, market, event)?;
                     move_assets(maker, received - event.maker_fee);
                     move_assets(taker, -received - event.taker_fee);
+                }
+                TradeEventKind::TriggerFired => {
+                    move_assets(maker, -event.taker_fee);
+                    move_assets(taker, event.taker_fee);
                 }
                 TradeEventKind::Liquidated => {
                     check_failing(before, taker)?;
@@ -262,6 +270,7 @@ fn market_of(op: &Op) -> Option<usize> {
         | Op::RunDelayed { market, .. }
         | Op::SetLadder { market, .. }
         | Op::MoveLadder { market, .. }
+        | Op::ExecuteTriggers { market, .. }
         | Op::Liquidate { market, .. }
         | Op::TakeOver { market, .. }
         | Op::Deleverage { market, .. } => Some(*market),

@@ -70,6 +70,7 @@ impl Run {
         for (trader, market) in live.iter().flat_map(|trader| (0..3).map(|market| (*trader, market))) {
             self.apply(number, &Op::CancelAll { trader, market, sides: Sides::Both, limit: 255 });
         }
+        self.cancel_triggers(number);
         // Later than every time a source may have published.
         self.apply(number, &Op::Pass { seconds: 20 });
         self.pay_queue(number);
@@ -90,6 +91,16 @@ impl Run {
             while !self.pair.model.markets[market].waiting.is_empty() {
                 let did = self.apply(number, &Op::RunDelayed { market, limit: u8::MAX });
                 assert!(matches!(did, Did::Ran(_)), "seed {}: {did:?}", self.seed);
+            }
+        }
+    }
+
+    fn cancel_triggers(&mut self, number: u64) {
+        for market in 0..3 {
+            for trigger in self.pair.model.markets[market].triggers.clone() {
+                let named = (trigger.cell, trigger.number);
+                let did = self.apply(number, &Op::CancelTrigger { trader: trigger.trader, market, named });
+                assert_eq!(did, Did::Nothing, "seed {}: a trigger can always be cancelled", self.seed);
             }
         }
     }

@@ -16,6 +16,7 @@ mod quote_ladders;
 #[allow(dead_code, reason = "every test binary uses its part")]
 #[path = "../support/mod.rs"]
 mod support;
+mod triggers;
 
 use model::pair::{Did, Op, Pair};
 use quantdesk_engine::{
@@ -60,6 +61,7 @@ struct Habits {
     money: u64,
     price: u64,
     ladder: u64,
+    triggers: u64,
     /// How often somebody acts when an account is below maintenance margin.
     vigilance: u64,
     /// How often somebody withdraws all he can.
@@ -126,6 +128,7 @@ impl Habits {
             money: random.pick(&[3, 6, 10]),
             price: random.pick(&[3, 6, 12]),
             ladder: random.pick(&[2, 5, 10]),
+            triggers: random.pick(&[0, 15, 40]),
             vigilance: random.pick(&[0, 10, 30, 60]),
             greed: random.pick(&[0, 10, 40]),
             drift: [(); 3].map(|()| random.pick(&[-3, -1, 0, 0, 1, 3])),
@@ -232,6 +235,9 @@ impl Run {
         if let Some(op) = self.watch(trader) {
             return op;
         }
+        if let Some(op) = self.keep(trader) {
+            return op;
+        }
         let greedy = self.random.chance(self.habits.greed / 4);
         if let Some(atoms) = greedy.then(|| self.pair.model.withdrawable(trader).0 as u64).filter(|atoms| *atoms > 0) {
             return Op::Withdraw { trader, atoms };
@@ -239,6 +245,7 @@ impl Run {
         let kind = self.random.below(100);
         let Habits { trade, money, price, ladder, .. } = self.habits;
         match kind {
+            _ if kind < trade && self.random.chance(self.habits.triggers) => self.triggers(trader),
             _ if kind < trade => self.trade(trader),
             _ if kind < trade + money => self.money(trader),
             _ if kind < trade + money + price => {

@@ -37,7 +37,11 @@ impl Model {
         self.attempt(|model| {
             let account = model.trader(trader).clone();
             let flat = account.positions.iter().flatten().all(|held| held.base == 0 && held.quote == 0);
-            let quiet = model.markets.iter().all(|market| market.orders_of(trader).next().is_none());
+            let idle = |market: usize| {
+                let triggers = model.triggers_of(trader, market).is_empty();
+                triggers && model.markets[market].orders_of(trader).next().is_none()
+            };
+            let quiet = (0..model.markets.len()).all(idle);
             if account.cash != 0 || !flat || !quiet || account.bankrupt || model.waits(trader) {
                 return Err(EngineError::TraderNotEmpty);
             }

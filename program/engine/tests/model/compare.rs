@@ -1,11 +1,14 @@
 //! Model and account bytes, side by side.
 
-use super::{Event, Market, Model, Order, Position, Trader, delay::Waiting, outflow as outflow_model, quote_ladder};
+use super::{
+    Event, Market, Model, Order, Position, Trader, delay::Waiting, outflow as outflow_model, quote_ladder,
+    trigger::Trigger,
+};
 use crate::support::{World, world::key};
 use quantdesk_engine::{
     CellIndex, Side, outflow,
     slab::ring,
-    state::{LedgerView, MarketView, OrderNode, PositionCell, TradeEvent},
+    state::{LedgerView, MarketView, OrderNode, PositionCell, TradeEvent, TriggerCell},
 };
 use std::fmt::Debug;
 
@@ -30,6 +33,8 @@ pub fn equal(model: &Model, world: &World, traded: Option<usize>) -> Result<(), 
         same("orders placed", book.header.orders_placed.get(), market.orders_placed)?;
         same("events", book.header.events_written.get(), market.events)?;
         same("last price", i128::from(book.header.last_trade_price.get()), market.last_trade_price)?;
+        same("last fill", book.header.last_trade_time.get(), market.last_trade_time)?;
+        same("triggers in all", book.header.triggers as usize, market.triggers.len())?;
         for side in [Side::Bid, Side::Ask] {
             orders(model, &view, &book, market, side)?;
         }
@@ -134,6 +139,7 @@ fn account(model: &Model, view: &LedgerView<'_>, id: usize, trader: &Trader) -> 
         if let (Some((place, found)), Some(expected)) = (found, expected) {
             same("cell of a position", place.get(), expected.cell)?;
             position(model, found, id, index, expected).map_err(|text| format!("in market {index}: {text}"))?;
+            triggers(model, view, found, (id, index)).map_err(|text| format!("in market {index}: {text}"))?;
         }
     }
     Ok(())
@@ -150,10 +156,51 @@ fn position(model: &Model, found: &PositionCell, id: usize, index: usize, expect
     same("bid bound", i128::from(found.bid_bound.get()), expected.bid_bound)?;
     same("ask bound", i128::from(found.ask_bound.get()), expected.ask_bound)?;
     same("number of quotes", found.quote_sequence, expected.quote_sequence)?;
+    same("turns", found.turns, expected.turns)?;
     let open = market.open(id);
     same("open bid lots", i128::from(found.open_bid_lots.get()), open.bids)?;
     same("open ask lots", i128::from(found.open_ask_lots.get()), open.asks)?;
     same("orders", found.orders as usize, open.orders)
+}
+
+/// A position's triggers, newest first.
+fn triggers(
+    model: &Model,
+    view: &LedgerView<'_>,
+    position: &PositionCell,
+    (id, index): (usize, usize),
+) -> Result<(), String> {
+    let found: Vec<Trigger> =
+        view.triggers(position).map(|(cell, trigger)| described_trigger(cell, trigger, id)).collect();
+    same("triggers", found, model.triggers_of(id, index))
+}
+
+fn described_trigger(cell: CellIndex, trigger: &TriggerCell, trader: usize) -> Trigger {
+    let ticks = |price: quantdesk_engine::Ticks| i128::from(price.get());
+    Trigger {
+        cell: cell.get(),
+        number: trigger.number.get(),
+        trader,
+        condition: trigger.condition().expect("a known condition"),
+        reference: trigger.reference().expect("a known reference"),
+        side: trigger.side(),
+        reduce_only: trigger.is_reduce_only(),
+        price: ticks(trigger.price),
+        distance: ticks(trigger.distance),
+        limit: ticks(trigger.limit),
+        slippage: trigger.slippage.get().into(),
+        lots: trigger.lots.get().into(),
+        share: trigger.share.get().into(),
+        tip: trigger.tip.get().get().into(),
+        client_id: trigger.client_id,
+        parent: trigger.parent,
+        group: trigger.group,
+        expires_at: trigger.expires_at.get(),
+        interval: trigger.interval.into(),
+        slices: trigger.slices.into(),
+        next_at: trigger.next_at.get(),
+        turns: trigger.turns,
+    }
 }
 
 fn orders(

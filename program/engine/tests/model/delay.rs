@@ -76,6 +76,7 @@ impl Model {
         let lots = self.wanted(trader, market, order)?;
         let waiting = self.enlist(trader, market, order, lots)?;
         self.log_order(market, TradeEventKind::TakerQueued, &waiting, NOBODY);
+        self.note_parent(trader, market, order, 0, true);
         let sequence = waiting.sequence;
         let (slot, kind) = (self.slot, order.kind);
         self.markets[market].waiting.push_back(Some(Waiting { order: waiting, slot, kind }));
@@ -85,6 +86,14 @@ impl Model {
             self.check_risk(trader, None)?;
         }
         Ok(Outcome { filled: 0, quote: 0, fee: 0, builder_fee: 0, resting: None, waiting: Some(sequence) })
+    }
+
+    /// Those due go ahead; whether nobody is due any more.
+    pub(super) fn run_ahead(&mut self, market: usize) -> bool {
+        self.run_due(market, 2, 8);
+        let row = &self.markets[market];
+        let first = row.waiting.front().and_then(Option::as_ref);
+        first.is_none_or(|first| self.slot < first.slot + row.terms.taker_delay)
     }
 
     fn run_due(&mut self, market: usize, runs: u8, steps: u8) -> u8 {
@@ -127,6 +136,10 @@ impl Model {
             self.credit(trader, taker.quote(), taker.fee, taker.rebates);
         }
         self.shrink(market, order, filled);
+        self.arm_children(trader, market, (order.client_id, order.side), filled);
+        if filled == order.lots {
+            self.release_children(trader, market, order.client_id, order.side);
+        }
         let unfilled = Order { lots: order.lots - filled, ..order.clone() };
         // Who met as many as a run may stays first.
         if unfilled.lots == 0 || taker.stopped {

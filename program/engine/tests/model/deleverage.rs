@@ -85,6 +85,7 @@ impl Model {
         }
         self.trader(target).positions[market].ok_or(EngineError::NothingToClose)?;
         self.settle_funding(target, market);
+        self.return_tips(target);
         let health = self.health(target);
         if !health.worst.allows(Action::Deleverage) {
             return Err(EngineError::PriceNotValidForAction);

@@ -343,6 +343,7 @@ impl Model {
 
     pub fn absorb_shortfall(&mut self, target: usize, market: usize) -> Result<()> {
         self.attempt(|model| {
+            model.return_tips(target);
             let health = model.health(target);
             if !health.worst.allows(Action::Deleverage) {
                 return Err(EngineError::PriceNotValidForAction);

@@ -244,6 +244,7 @@ impl Model {
                 event.taker = cell;
             });
         }
+        self.note_parent(trader, market, order, filled, resting.is_some());
         Ok(Outcome { filled, quote: taker.quote(), fee: taker.fee, builder_fee: 0, resting, waiting: None })
     }
 
@@ -363,6 +364,9 @@ impl Model {
                 taker.remaining -= lots;
                 let mut shrunk = best.clone();
                 shrunk.lots = lots;
+                if lots == best.lots {
+                    self.release_children(best.trader, taker.market, best.client_id, best.side);
+                }
                 self.log_order(taker.market, kind, &shrunk, cell);
                 self.shrink(taker.market, best, lots);
             }
@@ -391,6 +395,10 @@ impl Model {
         let parts = ((closing, worth(closing) * tick_value), (lots - closing, worth(lots - closing) * tick_value));
         self.settle(best.trader, market, best.side, parts.0, parts.1);
         self.charge(best.trader, market, maker_fee);
+        self.arm_children(best.trader, market, (best.client_id, best.side), lots);
+        if lots == best.lots {
+            self.release_children(best.trader, market, best.client_id, best.side);
+        }
         // The taker's fills add up and settle at the end.
         let left = closable(self.position(taker.trader, market).base, side) - taker.closed.0;
         let closing = lots.min(left);
@@ -402,6 +410,7 @@ impl Model {
         taker.fee += taker_fee;
         taker.rebates -= maker_fee.min(0);
         self.markets[market].last_trade_price = price;
+        self.markets[market].last_trade_time = self.now;
         let (maker, taker) = (self.trader(best.trader).cell, self.trader(taker.trader).cell);
         self.log(market, TradeEventKind::Filled, best.side, |event| {
             (event.order, event.client_id) = (best.sequence, offer.client_id);
@@ -424,6 +433,7 @@ impl Model {
             return;
         }
         let position = self.position_mut(trader, market);
+        let before = position.base.signum();
         if closed.0 > 0 {
             let share = floor_div(position.quote * closed.0, position.base.abs());
             let realised = share - signed(side, closed.1);
@@ -435,6 +445,9 @@ impl Model {
         let position = self.position_mut(trader, market);
         position.quote -= signed(side, opened.1);
         position.base += signed(side, opened.0);
+        if before != 0 && position.base.signum() != before {
+            position.turns += 1;
+        }
     }
 
     fn charge(&mut self, trader: usize, market: usize, fee: i128) {
@@ -492,6 +505,7 @@ impl Model {
     }
 
     pub(super) fn drop_order(&mut self, market: usize, order: &Order, kind: TradeEventKind, taker: u32) {
+        self.release_children(order.trader, market, order.client_id, order.side);
         self.log_order(market, kind, order, taker);
         self.shrink(market, order, order.lots);
     }

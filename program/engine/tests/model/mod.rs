@@ -19,6 +19,7 @@ pub mod price;
 pub mod quote_ladder;
 pub mod resting;
 pub mod risk;
+pub mod trigger;
 
 use quantdesk_engine::{
     EngineError, Result, Side,
@@ -103,6 +104,9 @@ pub struct Market {
     pub orders_placed: u64,
     pub events: u64,
     pub last_trade_price: i128,
+    pub last_trade_time: i64,
+    /// Conditional orders, oldest first.
+    pub triggers: Vec<trigger::Trigger>,
     pub publish_time: i64,
     pub condition: u8,
     pub source_times: [i64; 4],
@@ -144,6 +148,8 @@ pub struct Position {
     pub ask_bound: i128,
     /// The maker's number of its last ladder.
     pub quote_sequence: u64,
+    /// How often it was closed or changed its direction.
+    pub turns: u32,
 }
 
 /// A trader's resting orders in one market: how many, and lots by side.
@@ -295,6 +301,8 @@ impl Market {
             orders_placed: 0,
             events: 0,
             last_trade_price: 0,
+            last_trade_time: 0,
+            triggers: Vec::new(),
             publish_time: 0,
             condition: 0,
             source_times: [0; 4],

@@ -12,7 +12,7 @@ use crate::support::{World, world::key};
 use quantdesk_engine::{
     CellIndex, Generation, Lots, NodeIndex, Ppm, QuoteAtoms, Result, Sequence, Slot, Ticks, account,
     account::Withdrawal,
-    book::{Builder, Liquidated, NewOrder, OrderHandle, Placed, Sides},
+    book::{Builder, Liquidated, NewOrder, NewTrigger, OrderHandle, Placed, Sides, TriggerHandle},
     partner, pool,
     risk::{listing::ListingParameters, margin, price::SourcePrice, scan, shortfall},
     state::{PoolStake, TradeEventKind, ledger::Policy},
@@ -107,6 +107,28 @@ pub enum Op {
     DropExpired {
         market: usize,
         named: Vec<(NodeIndex, u64)>,
+    },
+    PlaceTrigger {
+        trader: usize,
+        market: usize,
+        trigger: NewTrigger,
+    },
+    /// A trigger by cell and number.
+    CancelTrigger {
+        trader: usize,
+        market: usize,
+        named: (u32, u64),
+    },
+    CancelTriggerByClientId {
+        trader: usize,
+        market: usize,
+        client_id: u64,
+    },
+    /// Triggers by cell and number.
+    ExecuteTriggers {
+        keeper: usize,
+        market: usize,
+        named: Vec<(u32, u64)>,
     },
     Heartbeat {
         trader: usize,
@@ -221,6 +243,8 @@ pub enum Did {
     Amended(Option<u64>),
     /// Whether a ladder was set or moved: its number was new.
     Quoted(bool),
+    /// The number of a new trigger.
+    Triggered(u64),
     Queued,
     Closed(Closed),
     /// Whether a deleveraging is finished.
@@ -250,32 +274,37 @@ pub(super) fn agree<T: PartialEq + Debug>(
     if engine == model { Ok(engine) } else { Err(format!("outcome: engine {engine:?}, model {model:?}")) }
 }
 
+/// Who placed an order in an operation, and who was filled in one that places several.
+struct Acted {
+    takers: Vec<usize>,
+    makers: Vec<usize>,
+}
+
 /// R1 for whoever acts. For everybody else: being filled, cancelled or evicted costs no margin but the maker fee,
 /// because the worst case was reserved.
-fn check_excess(op: &Op, delays: bool, before: &[Standing], after: &[Standing]) -> std::result::Result<(), String> {
-    let actor = match op {
-        Op::Place { trader, .. } | Op::PlaceGuarded { trader, .. } => *trader,
-        Op::PlaceOrders { trader, .. } => Some(*trader),
-        Op::Amend { trader, .. } | Op::SetLadder { trader, .. } => Some(*trader),
-        Op::TakeOver { by, .. } => *by,
-        _ => None,
-    };
+fn check_excess(
+    op: &Op,
+    delays: bool,
+    acted: &Acted,
+    before: &[Standing],
+    after: &[Standing],
+) -> std::result::Result<(), String> {
     let failing = match op {
         Op::Liquidate { target, .. } | Op::TakeOver { target, .. } => Some(*target),
         _ => None,
     };
     for (id, (before, after)) in before.iter().zip(after).enumerate().filter(|(id, _)| failing != Some(*id)) {
         let (Some((excess, fees)), Some((excess_after, fees_after))) = (before, after) else { continue };
-        let paid = (fees_after - fees).max(0);
+        let fees = (fees_after - fees).max(0);
         // What reduces waits without margin of its own; what it reserves is not asked for by anybody.
-        if actor == Some(id) && delays && may_wait_reducing(op) {
+        if acted.takers.contains(&id) && delays && may_wait_reducing(op) {
             continue;
         }
-        let allowed = match actor == Some(id) {
+        let allowed = match (acted.takers.contains(&id), acted.makers.contains(&id)) {
             // What waited costs its fee when it runs, also if its owner's next order runs it.
-            true if delays => 0.min(*excess) - paid,
-            true => 0.min(*excess),
-            false => excess - paid,
+            (true, filled) if filled || delays => 0.min(*excess) - fees,
+            (true, _) => 0.min(*excess),
+            (false, _) => excess - fees,
         };
         if *excess_after < allowed {
             return Err(format!("R1: trader {id} fell from excess {excess} to {excess_after}"));
@@ -288,6 +317,8 @@ fn may_wait_reducing(op: &Op) -> bool {
     match op {
         Op::Place { order, .. } | Op::PlaceGuarded { order, .. } => order.reduce_only,
         Op::PlaceOrders { orders, .. } => orders.iter().any(|order| order.reduce_only),
+        // A trigger's order may reduce.
+        Op::ExecuteTriggers { .. } => true,
         _ => false,
     }
 }
@@ -329,6 +360,10 @@ impl Pair {
             | Op::Amend { market, .. }
             | Op::SetLadder { market, .. }
             | Op::MoveLadder { market, .. }
+            | Op::PlaceTrigger { market, .. }
+            | Op::CancelTrigger { market, .. }
+            | Op::CancelTriggerByClientId { market, .. }
+            | Op::ExecuteTriggers { market, .. }
             | Op::DropExpired { market, .. }
             | Op::RunDelayed { market, .. }
             | Op::EnforceDeadman { market, .. }
@@ -340,6 +375,7 @@ impl Pair {
         let known = self.standings.take();
         let before = traded.map(|_| known.unwrap_or_else(|| self.standings()));
         let others = Bystanders::of(op, &self.model);
+        let takers = self.takers(op);
         let sizes = market_of_trade(op).map(|market| (market, self.sizes(market)));
         let did = self.run(op)?;
         self.follow_waiting(op);
@@ -359,7 +395,8 @@ impl Pair {
         if let Some(before) = before {
             let after = self.standings();
             let delays = traded.is_some_and(|market| self.model.markets[market].terms.taker_delay > 0);
-            check_excess(op, delays, &before, &after)?;
+            let acted = Acted { takers, makers: self.makers(op) };
+            check_excess(op, delays, &acted, &before, &after)?;
             self.standings = Some(after);
             if !delays {
                 self.check_reduce_only(op, base)?;
@@ -393,6 +430,10 @@ impl Pair {
             | Op::DropExpired { .. }
             | Op::Heartbeat { .. }
             | Op::EnforceDeadman { .. } => self.run_resting(op)?,
+            Op::PlaceTrigger { .. }
+            | Op::CancelTrigger { .. }
+            | Op::CancelTriggerByClientId { .. }
+            | Op::ExecuteTriggers { .. } => self.run_triggers(op)?,
             Op::Cancel { trader, market, handle, sequence } => {
                 let known = self.handles.get(&(*market, *sequence)) == Some(handle);
                 let engine = self.world.cancel(*market, self.cell(*trader), *handle, Sequence::new(*sequence));
@@ -449,6 +490,13 @@ impl Pair {
         }
     }
 
+    /// Where the orders are that no outcome named.
+    fn learn_handles(&mut self, market: usize) {
+        let book = self.world.market(market);
+        let live = book.nodes.iter().zip(0..).filter(|(node, _)| !node.sequence.is_zero());
+        self.handles.extend(live.map(|(node, handle)| ((market, node.sequence.get()), NodeIndex::new(handle))));
+    }
+
     /// The number, if an order with it was ever in that node.
     fn known(&self, market: usize, named: (NodeIndex, u64)) -> Option<u64> {
         (self.handles.get(&(market, named.1)) == Some(&named.0)).then_some(named.1)
@@ -498,6 +546,46 @@ impl Pair {
                 did(agree(engine, self.model.enforce_deadman(*target, *market, *limit))?, Did::Cancelled)
             }
             _ => unreachable!("{op:?} is not about resting orders"),
+        })
+    }
+
+    /// The number, if a trigger with it is in that cell.
+    fn known_trigger(&self, market: usize, named: (u32, u64)) -> Option<u64> {
+        let triggers = &self.model.markets[market].triggers;
+        triggers.iter().any(|trigger| (trigger.cell, trigger.number) == named).then_some(named.1)
+    }
+
+    fn run_triggers(&mut self, op: &Op) -> std::result::Result<Did, String> {
+        let handle =
+            |(cell, number): &(u32, u64)| TriggerHandle { cell: CellIndex::new(*cell), number: Sequence::new(*number) };
+        Ok(match op {
+            Op::PlaceTrigger { trader, market, trigger } => {
+                let cell = self.cell(*trader);
+                let engine = self.world.trading(*market, |trading| trading.place_trigger(cell, trigger));
+                let engine = engine.map(|handle| handle.number.get());
+                did(agree(engine, self.model.place_trigger(*trader, *market, trigger))?, Did::Triggered)
+            }
+            Op::CancelTrigger { trader, market, named } => {
+                let (cell, known) = (self.cell(*trader), self.known_trigger(*market, *named));
+                let engine = self.world.trading(*market, |trading| trading.cancel_trigger(cell, handle(named)));
+                quiet(agree(engine, self.model.cancel_trigger(*trader, *market, known))?)
+            }
+            Op::CancelTriggerByClientId { trader, market, client_id } => {
+                let cell = self.cell(*trader);
+                let engine =
+                    self.world.trading(*market, |trading| trading.cancel_trigger_by_client_id(cell, *client_id));
+                quiet(agree(engine, self.model.cancel_trigger_by_client_id(*trader, *market, *client_id))?)
+            }
+            Op::ExecuteTriggers { keeper, market, named } => {
+                let cell = self.cell(*keeper);
+                let known: Vec<_> = named.iter().map(|named| self.known_trigger(*market, *named)).collect();
+                let engine =
+                    self.world.trading(*market, |trading| trading.execute_triggers(cell, named.iter().map(handle)));
+                let outcome = agree(engine, self.model.execute_triggers(*keeper, *market, &known))?;
+                self.learn_handles(*market);
+                did(outcome, Did::Cancelled)
+            }
+            _ => unreachable!("{op:?} is not about triggers"),
         })
     }
 
@@ -649,6 +737,34 @@ impl Pair {
         Ok(Did::Nothing)
     }
 
+    /// Whose orders an operation places.
+    fn takers(&self, op: &Op) -> Vec<usize> {
+        match op {
+            Op::Place { trader, .. } | Op::PlaceGuarded { trader, .. } => trader.iter().copied().collect(),
+            Op::Amend { trader, .. }
+            | Op::PlaceTrigger { trader, .. }
+            | Op::PlaceOrders { trader, .. }
+            | Op::SetLadder { trader, .. } => vec![*trader],
+            Op::TakeOver { by, .. } => by.iter().copied().collect(),
+            Op::ExecuteTriggers { market, named, .. } => {
+                let known = named.iter().filter_map(|named| self.known_trigger(*market, *named));
+                let triggers = &self.model.markets[*market].triggers;
+                let owner = |number| triggers.iter().find(|trigger| trigger.number == number);
+                known.filter_map(owner).map(|trigger| trigger.trader).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whom the execution of others' triggers filled besides.
+    fn makers(&self, op: &Op) -> Vec<usize> {
+        let filled = self.model.trail.iter().filter(|event| event.kind == TradeEventKind::Filled);
+        let makers: Vec<u32> = filled.map(|event| event.maker).collect();
+        let several = matches!(op, Op::ExecuteTriggers { .. });
+        let filled = self.model.live().filter(|(_, trader)| several && makers.contains(&trader.cell));
+        filled.map(|(id, _)| id).collect()
+    }
+
     fn sizes(&self, market: usize) -> Vec<(usize, i128)> {
         self.model.live().map(|(id, _)| (id, self.model.position(id, market).base)).collect()
     }
@@ -729,10 +845,7 @@ impl Pair {
                     trading.place_orders(cell, orders)
                 });
                 let outcome = agree(engine, self.model.place_orders(*trader, *market, orders, *guard))?;
-                let book = self.world.market(*market);
-                let live = book.nodes.iter().zip(0..).filter(|(node, _)| !node.sequence.is_zero());
-                self.handles
-                    .extend(live.map(|(node, handle)| ((*market, node.sequence.get()), NodeIndex::new(handle))));
+                self.learn_handles(*market);
                 quiet(outcome)
             }
             Op::SetBuilderMax { trader, ppm } => {
@@ -866,6 +979,7 @@ fn market_of_trade(op: &Op) -> Option<usize> {
         | Op::RunDelayed { market, .. }
         | Op::PlaceGuarded { market, .. }
         | Op::PlaceOrders { market, .. }
+        | Op::ExecuteTriggers { market, .. }
         | Op::Liquidate { market, .. }
         | Op::TakeOver { market, .. } => Some(*market),
         _ => None,

@@ -52,13 +52,16 @@ pub struct Offer {
     pub client_id: u64,
 }
 
-/// A ladder asked for: limit, reserve, levels a side.
+/// A side asked for: limit, reserve, levels as (distance, lots).
+pub type WantedSide = (u32, u64, Vec<(u32, u64)>);
+
+/// A ladder asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     pub sequence: u64,
     pub quoter: u64,
     pub mid: u32,
-    pub sides: [(u32, u64, Vec<(u32, u64)>); 2],
+    pub sides: [WantedSide; 2],
 }
 
 impl Wanted {
@@ -86,7 +89,7 @@ impl Wanted {
         self.sides.iter().all(|(_, _, levels)| levels.is_empty())
     }
 
-    fn sides(&self) -> impl Iterator<Item = (Side, &(u32, u64, Vec<(u32, u64)>))> {
+    fn sides(&self) -> impl Iterator<Item = (Side, &WantedSide)> {
         [Side::Bid, Side::Ask].into_iter().zip(&self.sides).filter(|(_, (_, _, levels))| !levels.is_empty())
     }
 }

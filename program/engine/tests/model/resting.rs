@@ -73,7 +73,14 @@ impl Model {
             for order in &orders {
                 model.drop_order(market, order, TradeEventKind::DeadmanCancelled, NOBODY);
             }
-            if orders.is_empty() { Err(EngineError::NothingToClose) } else { Ok(orders.len() as u8) }
+            let mut triggers = model.triggers_of(target, market);
+            triggers.retain(|trigger| !trigger.reduce_only);
+            triggers.truncate(usize::from(limit) - orders.len());
+            for trigger in &triggers {
+                model.remove_trigger(market, trigger.number, NOBODY);
+            }
+            let gone = orders.len() + triggers.len();
+            if gone == 0 { Err(EngineError::NothingToClose) } else { Ok(gone as u8) }
         })
     }
 
@@ -110,7 +117,9 @@ impl Model {
                 model.log_order(market, TradeEventKind::Amended, &smaller, NOBODY);
                 return Ok(Some(smaller.sequence));
             }
-            model.drop_order(market, &order, TradeEventKind::Cancelled, NOBODY);
+            // Not dropped: what waits for it waits for the new one.
+            model.log_order(market, TradeEventKind::Cancelled, &order, NOBODY);
+            model.shrink(market, &order, order.lots);
             let anew = NewOrder {
                 side: order.side,
                 kind: OrderKind::PostOnly,

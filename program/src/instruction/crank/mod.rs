@@ -2,6 +2,7 @@
 
 pub mod drop_expired;
 pub mod enforce_deadman;
+pub mod execute_triggers;
 pub mod run_delayed;
 pub mod settle_market;
 pub mod settle_market_position;

@@ -6,10 +6,12 @@ pub mod cancel_all;
 pub mod cancel_by_client_id;
 pub mod cancel_order;
 pub mod cancel_orders;
+pub mod cancel_trigger;
 pub mod handles;
 pub mod move_ladder;
 pub mod place_order;
 pub mod place_orders;
+pub mod place_trigger;
 pub mod replace_quotes;
 pub mod set_ladder;
 
