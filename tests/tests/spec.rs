@@ -965,7 +965,7 @@ fn listing_bounds_and_limits() {
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 31] = [
+    let limits: [(&str, u64); 32] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),

@@ -704,7 +704,7 @@ fn inv_d1_damage_to_the_ring_of_waiting_takers_is_found() {
     assert_eq!(set(entry(0), 9), ("D1", "takers wait in the order in which they came"));
     let taking = ("D1", "what waits is an order that takes");
     assert_eq!([3, 4, 5, 9].map(|kind| set(entry(0) + 12, kind)), [taking; 4]);
-    assert_eq!([set(entry(0) + 13, 0), set(entry(0) + 14, 1), set(entry(0) + 15, 1)], [taking; 3]);
+    assert_eq!([set(entry(0) + 13, 1), set(entry(0) + 14, 1), set(entry(0) + 15, 1)], [taking; 3]);
     assert_eq!(set(entry(0) + 8, 200), ("D1", "a taker that waits names a live node"));
     let swapped = damaged(&|bytes| {
         let nodes = [8, 9, 10, 11].map(|offset| (bytes[entry(0) + offset], bytes[entry(1) + offset]));
@@ -715,7 +715,7 @@ fn inv_d1_damage_to_the_ring_of_waiting_takers_is_found() {
     assert_eq!(swapped, ("D1", "an order that waits names its place"));
     // The maker's order is in node 0, the first taker's in node 1.
     let source = NODES + NODE + 58;
-    assert_eq!(set(source, 1), ("D1", "an order that waits names its place"));
+    assert_eq!(set(source, 1), ("B4", "every pegged order's node has an entry"));
     let lone = damaged(&|bytes| {
         bytes[entry(3)..entry(4)].fill(0);
         bytes[DELAYED_LEN] = 3;

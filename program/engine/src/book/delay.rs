@@ -182,8 +182,9 @@ impl Trading<'_> {
         Ok(if waited >= u64::from(header.taker_delay) { Some(*entry) } else { None })
     }
 
-    /// Runs the first taker that waits, or drops it if it may not run. One that meets as many orders as a run may stays first. Its limits and margin are not examined afterwards:
-    /// what it reserved covers every way it can fill, as it does for a resting order.
+    /// Runs the first taker that waits, or drops it if it may not run. One that meets as many orders as a run may stays first.
+    /// Its limits and margin are not examined afterwards: what it reserved covers every way it can fill, as it does for a
+    /// resting order.
     fn run(&mut self, entry: &Delayed, steps: u8) -> Result<()> {
         let node = *self.market.node(entry.node).ok_or(EngineError::Corrupt)?;
         if !self.may_run(&node)? {
