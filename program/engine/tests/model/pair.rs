@@ -428,6 +428,7 @@ impl Pair {
             | Op::CancelByClientId { .. }
             | Op::Amend { .. }
             | Op::DropExpired { .. }
+            | Op::RunDelayed { .. }
             | Op::Heartbeat { .. }
             | Op::EnforceDeadman { .. } => self.run_resting(op)?,
             Op::PlaceTrigger { .. }
@@ -465,10 +466,6 @@ impl Pair {
                 self.model.note_nothing();
                 self.model.slot += slots;
                 Did::Nothing
-            }
-            Op::RunDelayed { market, limit } => {
-                let engine = self.world.trading(*market, |trading| trading.run_delayed(*limit));
-                did(agree(engine, self.model.run_delayed(*market, *limit))?, Did::Ran)
             }
             Op::Status { market, status } => {
                 self.world.set_status(*market, *status);
@@ -533,6 +530,10 @@ impl Pair {
                 let handles = named.iter().map(handle);
                 let engine = self.world.trading(*market, |trading| trading.drop_expired(handles));
                 did(agree(engine, self.model.drop_expired(*market, &known))?, Did::Cancelled)
+            }
+            Op::RunDelayed { market, limit } => {
+                let engine = self.world.trading(*market, |trading| trading.run_delayed(*limit));
+                did(agree(engine, self.model.run_delayed(*market, *limit))?, Did::Ran)
             }
             Op::Heartbeat { trader, seconds } => {
                 let cell = self.cell(*trader);
