@@ -29,20 +29,35 @@ impl Trading<'_> {
     /// where takers wait, also with `OrderNotDelayable` or `TakersTooMany`.
     #[inline(always)]
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+        self.place_and(trader, order, |placed| placed)
+    }
+
+    /// The same for whom what became of the order is in the trail.
+    ///
+    /// WHY: what nobody reads need not be in memory.
+    #[inline(always)]
+    pub fn submit_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<()> {
+        self.place_and(trader, order, |_| ())
+    }
+
+    /// Places an order and tells what became of it, each way for itself: the rare ones return it in memory, and the others
+    /// should not have to.
+    #[inline(always)]
+    fn place_and<T>(&mut self, trader: CellIndex, order: &NewOrder, tell: impl Fn(Placed) -> T) -> Result<T> {
         if self.market.header.taker_delay > 0
             && let Some(waiting) = self.delay(trader, order)?
         {
-            return Ok(waiting);
+            return Ok(tell(waiting));
         }
         let (kind, price) = match order.kind {
             OrderKind::PostOnlySlide => (OrderKind::PostOnly, self.slid_price(order.side, order.price)?),
-            OrderKind::Pegged => return self.place_pegged(trader, order),
+            OrderKind::Pegged => return self.place_pegged(trader, order).map(tell),
             kind => (kind, order.price),
         };
         // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
         match order.side {
-            Side::Bid => self.place(trader, &NewOrder { side: Side::Bid, kind, price, ..*order }),
-            Side::Ask => self.place(trader, &NewOrder { side: Side::Ask, kind, price, ..*order }),
+            Side::Bid => self.place(trader, &NewOrder { side: Side::Bid, kind, price, ..*order }).map(tell),
+            Side::Ask => self.place(trader, &NewOrder { side: Side::Ask, kind, price, ..*order }).map(tell),
         }
     }
 

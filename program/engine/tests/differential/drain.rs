@@ -156,13 +156,20 @@ impl Run {
             let lots = base.abs().min(self.venue.grounds[market].lots.into());
             let (side, taken) = (if base > 0 { Side::Ask } else { Side::Bid }, lots.max(terms.lots_min));
             let mark = self.marks[market] as u32;
-            let mut leaving = order(side, OrderKind::PostOnly, mark, lots as u64);
+            // Where takers wait, one that opens size could be dropped for the cap of open interest; one that reduces never is.
+            let waits = terms.taker_delay > 0;
+            let (rests, takes) = (OrderKind::PostOnly, OrderKind::ImmediateOrCancel);
+            let mut leaving = order(side, if waits { takes } else { rests }, mark, lots as u64);
             leaving.reduce_only = true;
-            let taking = order(side.opposite(), OrderKind::ImmediateOrCancel, mark, taken as u64);
-            self.expect_placed(number, Op::Place { trader: Some(trader), market, order: leaving });
-            self.expect_placed(number, Op::Place { trader: Some(closer), market, order: taking });
+            let closing = order(side.opposite(), if waits { rests } else { takes }, mark, taken as u64);
+            let leave = Op::Place { trader: Some(trader), market, order: leaving };
+            let close = Op::Place { trader: Some(closer), market, order: closing };
+            for op in if waits { [close, leave] } else { [leave, close] } {
+                self.expect_placed(number, op);
+            }
             self.run_all_waiting(number);
             assert_ne!(self.pair.model.position(trader, market).base, base, "seed {}: closing goes on", self.seed);
+            self.apply(number, &Op::CancelAll { trader: closer, market, sides: Sides::Both, limit: u8::MAX });
         }
         assert_eq!(self.pair.model.position(closer, market).base, 0, "seed {}: positions add up", self.seed);
     }

@@ -18,7 +18,7 @@ use bytemuck::{Pod, Zeroable};
 use pinocchio::{ProgramResult, error::ProgramError};
 use quantdesk_engine::{
     CellIndex, Generation, Lots, Ppm, Result as EngineResult, Side, Ticks, UnixSeconds,
-    book::{Builder, NewOrder, OrderKind, Placed, SelfTrade, Trading},
+    book::{Builder, NewOrder, OrderKind, SelfTrade, Trading},
 };
 
 /// When an instruction may run.
@@ -146,7 +146,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     if arguments.is_brought() {
         return process_brought(context);
     }
-    place(context, &arguments, |trading, trader, order| trading.place_order(trader, order))
+    place(context, &arguments, |trading, trader, order| trading.submit_order(trader, order))
 }
 
 /// The same with a builder.
@@ -157,14 +157,14 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
 fn process_brought(context: &mut Context<'_>) -> ProgramResult {
     let arguments: PlaceOrder = context.arguments()?;
     let builder = arguments.builder();
-    place(context, &arguments, |trading, trader, order| trading.place_order_for(trader, order, &builder))
+    place(context, &arguments, |trading, trader, order| trading.place_order_for(trader, order, &builder).map(|_| ()))
 }
 
 #[inline(always)]
 fn place(
     context: &mut Context<'_>,
     arguments: &PlaceOrder,
-    act: impl FnOnce(&mut Trading<'_>, CellIndex, &NewOrder) -> EngineResult<Placed>,
+    act: impl FnOnce(&mut Trading<'_>, CellIndex, &NewOrder) -> EngineResult<()>,
 ) -> ProgramResult {
     let order = arguments.order()?;
     let valid_until = arguments.valid_until;
@@ -173,7 +173,7 @@ fn place(
             return Ok(true);
         }
         trading.require_unmoved(arguments.book_sequence_max)?;
-        act(trading, trader, &order).map(|_| false)
+        act(trading, trader, &order).map(|()| false)
     })?;
     if late { Err(Refusal::InstructionExpired.into()) } else { Ok(()) }
 }
