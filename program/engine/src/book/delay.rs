@@ -233,7 +233,7 @@ impl Trading<'_> {
             && row.validity(self.now.unix_seconds).allows(action)
             && !node.is_expired(self.now.unix_seconds);
         let held = self.ledger.position(node.position)?;
-        if !open || self.ledger.trader(held.trader)?.is_bankrupt() {
+        if !open || (!reducing && self.ledger.trader(held.trader)?.is_bankrupt()) {
             return Ok(false);
         }
         let closable = held.base.closable_by(node.side());

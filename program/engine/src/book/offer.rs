@@ -48,11 +48,13 @@ impl Trading<'_> {
     /// The best offer of a side.
     #[inline(always)]
     pub(super) fn best_offer(&self, side: Side) -> Result<Option<Offer>> {
-        if !self.market.header.is_plain(side) {
-            return self.best_of_all(side);
+        if self.market.header.is_plain(side) {
+            let best = self.market.best(side);
+            return Ok(best.map(|best| Offer { node: best.node, price: best.price(side), room: Lots::MAX }));
         }
-        let best = self.market.best(side);
-        Ok(best.map(|best| Offer { node: best.node, price: best.price(side), room: Lots::MAX }))
+        // WHY: taken apart, so that only this way goes through memory.
+        let best = self.best_of_all(side)?;
+        Ok(best.map(|Offer { node, price, room }| Offer { node, price, room }))
     }
 
     /// WHY: out of line, since most markets have nothing but the book.

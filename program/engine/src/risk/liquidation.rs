@@ -15,7 +15,7 @@ use crate::{
 
 /// Atoms × 10^-9, in which slopes are computed.
 const NANO: u64 = 1_000_000_000;
-/// Most steps towards the size that is needed: one for each tier, and a few for what slopes round away.
+/// Most steps along the slope towards the size that is needed: one for each tier, and a few for what slopes round away.
 const STEPS_MAX: u8 = 16;
 
 /// A position about to be reduced, with what stands behind it.
@@ -170,10 +170,11 @@ impl Exposure {
     /// Fewest lots that, closed on these terms, restore maintenance margin with the market's buffer; all of them if nothing
     /// less does, or if what would be left is smaller than the smallest order, which nobody would bother to close later.
     ///
-    /// If that is `enough` or more, it is `AtLeast` some number that is.
+    /// If that is more than `enough`, it is `AtLeast` some number that is.
     ///
     /// WHY: equity less requirement is concave in the lots closed, because margin is convex. So stepping along its
-    /// slope from below never passes the first size that is enough.
+    /// slope from below never passes the first size that is enough. Lots worth about an atom or less make the steps too short
+    /// to arrive; the rest of the way is then halved.
     pub fn needed(&self, terms: &Terms<'_>, enough: Lots) -> Result<Needed> {
         let all = self.base.magnitude();
         let goal = restored(terms.row, self.others_required.checked_add(self.required)?)?;
@@ -193,13 +194,40 @@ impl Exposure {
             if lots >= all {
                 return Ok(Needed::Exactly(all));
             }
-            if lots >= enough {
+            if lots > enough {
                 return Ok(Needed::AtLeast(lots));
             }
             surplus = self.surplus(terms, lots)?;
         }
+        if surplus < QuoteDelta::ZERO {
+            lots = self.first_enough(terms, lots)?;
+        }
         let left = all.checked_sub(lots)?;
         Ok(Needed::Exactly(if left < terms.row.lots_min { all } else { lots }))
+    }
+
+    /// The first size that is enough, looked for from one that is not by steps that double and then halve; all if none is.
+    #[cold]
+    #[inline(never)]
+    fn first_enough(&self, terms: &Terms<'_>, from: Lots) -> Result<Lots> {
+        let all = self.base.magnitude().get();
+        let (mut short, mut width) = (from.get(), 1u64);
+        let mut ample = loop {
+            let tried = short.saturating_add(width).min(all);
+            if tried == all || self.surplus(terms, Lots::new(tried))? >= QuoteDelta::ZERO {
+                break tried;
+            }
+            (short, width) = (tried, width.saturating_mul(2));
+        };
+        while ample.saturating_sub(short) > 1 {
+            let tried = short.midpoint(ample);
+            if self.surplus(terms, Lots::new(tried))? >= QuoteDelta::ZERO {
+                ample = tried;
+            } else {
+                short = tried;
+            }
+        }
+        Ok(Lots::new(ample))
     }
 
     /// By how much closing one more lot narrows the gap, in 10^-9 atoms; zero if it does not.

@@ -3,7 +3,7 @@
 use super::{naive, world};
 use proptest::prelude::*;
 use quantdesk_engine::{
-    EngineError, Lots, PositionLots, Ppm, QuoteAtoms, QuoteDelta, Ticks,
+    EngineError, Lots, PositionLots, Ppm, QuoteAtoms, QuoteDelta, TickValue, Ticks,
     risk::liquidation::{Exposure, Needed, Rates, Terms, restored},
     state::MarketRow,
 };
@@ -66,6 +66,35 @@ proptest! {
             Needed::Exactly(lots) => prop_assert_eq!(i128::from(lots.get()), needed),
             Needed::AtLeast(lots) => prop_assert!(lots >= enough && i128::from(lots.get()) <= needed),
         }
+    }
+
+    /// R3: the same where a lot is worth an atom or less and there are very many of them, where no step along a slope arrives.
+    #[test]
+    fn inv_r3_fewest_lots_also_of_very_many_that_are_worth_next_to_nothing(
+        base in prop_oneof![1_000_000_000i64..1_000_000_000_000, -1_000_000_000_000i64..-1_000_000_000],
+        mark in 1u32..60,
+        buffer in 0u32..500_000,
+        part in 1u64..1_000_000,
+    ) {
+        let mut row = row(mark, 1, buffer);
+        row.tick_value = TickValue::new(1);
+        let required = naive::required(&row, i128::from(base).abs());
+        let equity = (required * i128::from(part) / 1_000_000).max(1);
+        let account = naive::Account { base: i128::from(base), equity, others_required: 0 };
+        let rates = Rates { taker: row.taker_fee, liquidation: row.risk.liquidation_fee };
+        let fees = naive::Fees {
+            taker: i128::from(rates.taker.get()),
+            liquidation: i128::from(rates.liquidation.get()),
+        };
+        let terms = Terms { row: &row, rates, price: Ticks::new(mark) };
+        let found = exposure(&row, &account).needed(&terms, Lots::MAX).unwrap();
+        let Needed::Exactly(found) = found else { panic!("{found:?} although all may be asked for") };
+        let found = i128::from(found.get());
+        let enough = |lots: i128| naive::restores(&row, &account, &fees, i128::from(mark), lots);
+        prop_assert!(found == account.base.abs() || enough(found));
+        // Rounding makes the first size that is enough uncertain by what a few atoms are worth in lots.
+        let atoms = 16 * 1_000_000 / i128::from(mark);
+        prop_assert!(found <= atoms || !enough(found - atoms));
     }
 
     /// R3: within the price limit, closing costs no more than the position's share of equity, and leaves equity less

@@ -173,7 +173,7 @@ impl Model {
             && accepted.contains(&row.status)
             && self.quality(market).allows(action)
             && !expired
-            && !self.trader(trader).bankrupt
+            && (order.reduce_only || !self.trader(trader).bankrupt)
             && lots > 0
             && capped
             && priced
