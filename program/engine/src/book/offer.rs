@@ -48,13 +48,11 @@ impl Trading<'_> {
     /// The best offer of a side.
     #[inline(always)]
     pub(super) fn best_offer(&self, side: Side) -> Result<Option<Offer>> {
-        if self.market.header.is_plain(side) {
-            let best = self.market.best(side);
-            return Ok(best.map(|best| Offer { node: best.node, price: best.price(side), room: Lots::MAX }));
+        if !self.market.header.is_plain(side) {
+            return self.best_of_all(side);
         }
-        // WHY: taken apart, so that only this way goes through memory.
-        let best = self.best_of_all(side)?;
-        Ok(best.map(|Offer { node, price, room }| Offer { node, price, room }))
+        let best = self.market.best(side);
+        Ok(best.map(|best| Offer { node: best.node, price: best.price(side), room: Lots::MAX }))
     }
 
     /// WHY: out of line, since most markets have nothing but the book.
