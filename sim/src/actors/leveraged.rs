@@ -4,14 +4,19 @@ use super::taker;
 use crate::floor::{Floor, Role};
 use anyhow::Result;
 use quantdesk_client::{
-    engine::{Lots, Side, Ticks},
+    engine::{Lots, Ppm, QuoteAtoms, Side, Ticks},
     order::Ticket,
+    trigger::TriggerTicket,
 };
 
 /// Parts of the position wanted that are tried one after the other, in percent: prices move while margin is computed.
 const TRIES: [u64; 4] = [100, 95, 85, 60];
 /// From the index to the further order, in percent.
 const FURTHER_PERCENT: u64 = 4;
+/// From the index to the stop, in percent.
+const STOP_PERCENT: u64 = 3;
+/// What executing a stop or a take-profit pays, in atoms.
+const TIP: QuoteAtoms = QuoteAtoms::new(1_000_000);
 
 /// What else a trader has in the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub enum Further {
     Adds,
     /// An order that closes half of it with a profit.
     TakesProfit,
+    /// A stop and a take-profit, of which one cancels the other.
+    Protects,
 }
 
 /// One bet.
@@ -73,7 +80,10 @@ fn make(floor: &mut Floor, account: usize, bet: Bet) -> Result<()> {
     for percent in TRIES {
         let taken = taker::send(floor, account, bet.market, bet.side, (lots * percent / 100).max(1))?;
         if taken.filled > 0 {
-            return rest(floor, account, bet, taken.filled);
+            return match bet.further {
+                Further::Protects => protect(floor, account, bet),
+                _ => rest(floor, account, bet, taken.filled),
+            };
         }
     }
     Ok(())
@@ -84,7 +94,7 @@ fn rest(floor: &mut Floor, account: usize, bet: Bet, held: u64) -> Result<()> {
     let index = u64::from(floor.row(bet.market)?.index_price.get());
     let away = index * FURTHER_PERCENT / 100;
     let (side, lots) = match bet.further {
-        Further::Nothing => return Ok(()),
+        Further::Nothing | Further::Protects => return Ok(()),
         Further::Adds => (bet.side, held / 5),
         Further::TakesProfit => (bet.side.opposite(), held / 2),
     };
@@ -93,5 +103,21 @@ fn rest(floor: &mut Floor, account: usize, bet: Bet, held: u64) -> Result<()> {
     let ticket = Ticket::of(side, price, Lots::new(lots.max(1))).post_only();
     let order = if bet.further == Further::TakesProfit { ticket.reduce_only().build() } else { ticket.build() };
     floor.rest(account, bet.market, &order)?;
+    Ok(())
+}
+
+/// Has all of the position closed when the mark has moved too far against it, or far enough in its favour.
+fn protect(floor: &mut Floor, account: usize, bet: Bet) -> Result<()> {
+    let index = u64::from(floor.row(bet.market)?.index_price.get());
+    let away = |percent: u64, up: bool| {
+        let distance = index * percent / 100;
+        Ticks::new(u32::try_from(if up { index + distance } else { index - distance }).unwrap_or(u32::MAX))
+    };
+    let (long, side) = (bet.side == Side::Bid, bet.side.opposite());
+    let stop = TriggerTicket::stop(side, away(STOP_PERCENT, !long));
+    let profit = TriggerTicket::take_profit(side, away(FURTHER_PERCENT, long));
+    for leg in TriggerTicket::oco(1, [stop, profit]) {
+        floor.place_trigger(account, bet.market, &leg.share(Ppm::new(1_000_000)).tip(TIP).build())?;
+    }
     Ok(())
 }

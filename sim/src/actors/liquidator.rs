@@ -66,9 +66,11 @@ impl Watch {
         if self.keepers.is_empty() || self.away {
             return Ok(0);
         }
+        self.rounds += 1;
+        let keeper = self.keepers[usize::try_from(self.rounds)? % self.keepers.len()];
+        floor.execute_triggers(keeper)?;
         let mut found = findings(floor)?;
         found.sort_by_key(health);
-        self.rounds += 1;
         if !found.is_empty() && self.rounds.is_multiple_of(SWEEP_EVERY) {
             floor.sweep(SWEEP_CELLS)?;
         }

@@ -5,6 +5,7 @@
 
 mod account;
 mod audit;
+mod conditional;
 mod deleveraging;
 mod funding;
 mod journal;

@@ -8,7 +8,7 @@ use quantdesk_client::engine::state::LedgerView;
 struct Worth {
     /// Equity of all accounts, at mark and less the funding they owe.
     equity: i128,
-    /// Pool, fees, waiting withdrawals.
+    /// Pool, fees, waiting withdrawals, tips of conditional orders.
     buckets: i128,
     /// Funding paid and owed, less what others are to get of it; one per market.
     reserves: Vec<i128>,
@@ -56,7 +56,8 @@ impl Worth {
             equity += overshoot::value(row, position) - due;
             reserves[usize::from(position.market.get())] += due;
         }
+        let tips: i128 = view.all_triggers().map(|(_, trigger)| atoms(trigger.tip)).sum();
         let fixed = [view.header.pool, view.header.fees, view.header.withdraw_queue].map(atoms);
-        Ok(Self { equity, buckets: fixed.into_iter().sum(), reserves })
+        Ok(Self { equity, buckets: fixed.into_iter().sum::<i128>() + tips, reserves })
     }
 }

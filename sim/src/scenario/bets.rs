@@ -40,6 +40,7 @@ pub const fn further(choice: u32) -> Further {
     match choice {
         0 => Further::Adds,
         1 => Further::TakesProfit,
+        2 => Further::Protects,
         _ => Further::Nothing,
     }
 }

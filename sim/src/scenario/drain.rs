@@ -99,6 +99,7 @@ fn check_solvency(floor: &Floor) -> Result<u64> {
 
 fn cancel_everything(floor: &mut Floor, market: usize) -> Result<()> {
     for account in 0..floor.accounts.len() {
+        floor.cancel_triggers(account, market)?;
         if floor.position(account, market)?.is_some_and(|position| position.orders > 0) {
             floor.cancel_all(account, market)?;
         }
