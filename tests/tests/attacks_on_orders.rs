@@ -5,7 +5,7 @@ use quantdesk_client::engine::{EngineError, Lots, Sequence, Side, Ticks, book::S
 use quantdesk_tests::{
     read::{self, book, handles, lots},
     refused_at, refuses,
-    scene::{MARK, Scene, ask, bid},
+    scene::{MARK, PRICE, Scene, ask, bid},
     snapshot::Snapshot,
 };
 
@@ -61,4 +61,34 @@ fn attack_records_of_a_failed_transaction() {
     assert_eq!(read::trade_events(&scene.desk, 0), trail);
     scene.desk.chain.send(fill).unwrap();
     assert_eq!(read::trade_events(&scene.desk, 0).len(), trail.len() + 1, "and the one that did has the next number");
+}
+
+/// 72: who buys all the room that a block has for writes of an exchange keeps prices, cancels and liquidations out for as long as
+/// he pays. What stands still meanwhile is not his to take: once the price is old nothing trades, and cancels need none.
+#[test]
+fn attack_starving_an_exchange_of_its_updates() {
+    let mut scene = Scene::new();
+    let (alice, bob, market) = (scene.alice, scene.bob, scene.market());
+    scene.accept(&alice, &ask(MARK, 50).build());
+    let taking = scene.order(&bob, &bid(MARK, 50).immediate_or_cancel().build());
+    scene.wait(i64::from(read::row(&scene.desk, 0).fresh_seconds) + 1);
+    refuses(&mut scene.desk.chain, taking.clone(), EngineError::PriceNotValidForAction);
+
+    // The world's price is a twentieth higher. Whoever gets in first, the maker or the update, there is nothing to take.
+    let mut updated = scene.clone();
+    let cancel = scene.desk.venue.cancel_all(&alice.trader, &market, Sides::Both, u8::MAX);
+    scene.desk.chain.send(cancel).unwrap();
+    scene.desk.set_price(0, PRICE + PRICE / 20).unwrap();
+    scene.desk.chain.send(taking.clone()).unwrap();
+    assert_eq!((lots(&scene.desk, &bob.trader, 0), lots(&scene.desk, &alice.trader, 0)), (0, 0));
+    scene.desk.check().unwrap();
+
+    // If the update comes first, the mark moves by its step and no more, so that a maker who is late loses no more than that.
+    let before = read::row(&updated.desk, 0).mark.get();
+    updated.desk.set_price(0, PRICE + PRICE / 20).unwrap();
+    let row = read::row(&updated.desk, 0);
+    let step = u64::from(before) * u64::from(row.risk.step.get()) * u64::from(row.risk.step_seconds) / 1_000_000 + 1;
+    assert!(u64::from(row.mark.get() - before) <= step && row.mark < row.index_price);
+    updated.desk.chain.send(taking).unwrap();
+    updated.desk.check().unwrap();
 }
