@@ -55,6 +55,10 @@ pub enum Refusal {
     VaultMismatch = 216,
     /// Not the token account that the first waiting withdrawal names.
     WrongTarget = 217,
+    /// Not the instructions sysvar.
+    WrongInstructionsSysvar = 218,
+    /// Administration in a transaction with a durable nonce.
+    DurableNonce = 219,
 
     // 250: oracle accounts
     /// The account is not owned by the source's oracle program.

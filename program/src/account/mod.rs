@@ -3,5 +3,6 @@
 pub mod load;
 pub mod pda;
 pub mod resize;
+pub mod transaction;
 
 pub use load::{all_distinct, distinct, key_of, own, own_mut, signer, writable};

@@ -5,22 +5,19 @@
 //! them does not fit does not run. Whoever reads it must follow the same offsets to the same bytes, which is why every
 //! part of a signature has to lie in the instruction itself.
 //!
-//! Layouts: `solana-instructions-sysvar` 3.0 (`serialize_instructions`), `solana-ed25519-program` 3.0.
+//! Layout: `solana-ed25519-program` 3.0.
 
-use crate::Refusal;
+use crate::{
+    Refusal,
+    account::transaction::{INSTRUCTIONS, instruction},
+};
 use bytemuck::{Pod, Zeroable};
-use pinocchio::{Address, sysvars::instructions::INSTRUCTIONS_ID};
+use pinocchio::Address;
 use quantdesk_engine::state::Key;
 
 /// The runtime's program that verifies ed25519 signatures.
 pub const PROGRAM: Address = Address::from_str_const("Ed25519SigVerify111111111111111111111111111");
-/// The sysvar that shows all instructions of the running transaction.
-pub const INSTRUCTIONS: Address = INSTRUCTIONS_ID;
 
-/// Bytes of a `u16`.
-const SHORT: usize = 2;
-/// Address and flags of one account of an instruction.
-const ACCOUNT_META: usize = 33;
 /// Number of signatures and a byte that nothing reads.
 const HEAD: usize = 2;
 /// Stands for the ed25519 instruction itself wherever one names an instruction.
@@ -88,24 +85,6 @@ pub fn preceding<'a>(sysvar: &'a [u8], program: &[u8; 32], distance: u16) -> Opt
         data = Some(verified);
     }
     data.map(|data| Signatures { index, data })
-}
-
-/// Program and data of the transaction's instruction at `index`.
-fn instruction(sysvar: &[u8], index: u16) -> Option<(&[u8; 32], &[u8])> {
-    if index >= short(sysvar, 0)? {
-        return None;
-    }
-    // Sums of a few 16-bit numbers: none overflows.
-    let start = short(sysvar, SHORT.wrapping_add(usize::from(index).wrapping_mul(SHORT)))?;
-    let accounts = usize::from(short(sysvar, usize::from(start))?).wrapping_mul(ACCOUNT_META);
-    let tail = sysvar.get(usize::from(start).wrapping_add(SHORT).wrapping_add(accounts)..)?;
-    let (program, tail) = tail.split_first_chunk()?;
-    let (length, tail) = tail.split_first_chunk()?;
-    Some((program, tail.get(..usize::from(u16::from_le_bytes(*length)))?))
-}
-
-fn short(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|number| u16::from_le_bytes(*number))
 }
 
 impl<'a> Signatures<'a> {

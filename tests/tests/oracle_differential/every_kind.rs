@@ -9,7 +9,7 @@ fn programs_are_the_official_ones() {
     assert_eq!(pyth::RECEIVER_PRO.to_bytes(), PYTH_PRO);
     assert_eq!(switchboard::PROGRAM.to_bytes(), switchboard_on_demand::ON_DEMAND_MAINNET_PID.to_bytes());
     assert_eq!((lazer::PROGRAM, lazer::STORAGE), (signed::LAZER, signed::LAZER_STORAGE));
-    assert_eq!((ed25519::PROGRAM, ed25519::INSTRUCTIONS), (signed::ED25519, signed::INSTRUCTIONS));
+    assert_eq!((ed25519::PROGRAM, transaction::INSTRUCTIONS), (signed::ED25519, signed::INSTRUCTIONS));
     assert_eq!(quote::SLOT_HASHES, signed::SLOT_HASHES);
     assert_eq!(lazer::STORAGE, Address::find_program_address(&[b"storage"], &lazer::PROGRAM).0);
 }

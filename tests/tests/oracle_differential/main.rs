@@ -18,6 +18,7 @@ use quantdesk_engine::{
 };
 use quantdesk_program::{
     Refusal,
+    account::transaction,
     oracle::{self, Moment, OracleAccount, ed25519, lazer, pyth, quote, switchboard},
 };
 use quantdesk_sim::oracle::{

@@ -65,7 +65,7 @@ pub struct Exchange {
     pub header: AccountHeader,
     /// Number in the address seeds.
     pub id: u64,
-    /// Lists markets, grows the ledger, collects fees.
+    /// Proposes changes.
     pub admin: Key,
     /// The ledger of this exchange.
     pub ledger: Key,
@@ -77,7 +77,13 @@ pub struct Exchange {
     sources_len: u32,
     pad: u32,
     sources: [OracleSource; EXCHANGE_SOURCES_MAX],
-    reserved: [u8; 1248],
+    /// Pauses and tightens.
+    pub guardian: Key,
+    /// Proposes listings.
+    pub lister: Key,
+    /// Collects fees.
+    pub fee_collector: Key,
+    reserved: [u8; 1152],
 }
 
 /// Bytes of the exchange account.

@@ -100,7 +100,8 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
         bytemuck::try_from_bytes_mut(&mut bytes).map_err(|_| engine(EngineError::AccountSize))?;
     exchange.header = AccountHeader::new(EXCHANGE_DISCRIMINATOR, bump);
     exchange.id = arguments.id;
-    exchange.admin = admin_key;
+    (exchange.admin, exchange.guardian) = (admin_key, admin_key);
+    (exchange.lister, exchange.fee_collector) = (admin_key, admin_key);
     exchange.ledger = key_of(&ledger_address);
     exchange.vault = identity.vault;
     exchange.mint = identity.mint;
