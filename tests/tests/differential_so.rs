@@ -75,7 +75,9 @@ impl Native {
         let [bump, vault_bump] = seeds.map(|seeds| Address::find_program_address(seeds, &PROGRAM).1);
         let mut exchange = Exchange::zeroed();
         exchange.header = AccountHeader::new(EXCHANGE_DISCRIMINATOR, bump);
-        (exchange.id, exchange.admin) = (1, key_of(&desk.admin));
+        exchange.id = 1;
+        (exchange.admin, exchange.guardian) = (key_of(&desk.admin), key_of(&desk.admin));
+        (exchange.lister, exchange.fee_collector) = (key_of(&desk.admin), key_of(&desk.admin));
         (exchange.ledger, exchange.vault) = (key_of(&venue.ledger), key_of(&venue.vault));
         exchange.mint = key_of(&venue.mint);
         exchange.clear_sources();
