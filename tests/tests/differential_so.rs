@@ -12,6 +12,7 @@ use quantdesk_client::{
         book::{
             LadderMove, Moved, NewOrder, NewTrigger, OrderHandle, OrderKind, SelfTrade, Sides, Trading, TriggerHandle,
         },
+        governance::Delays,
         outflow, partner, pool,
         risk::{
             life,
@@ -80,6 +81,7 @@ impl Native {
         (exchange.lister, exchange.fee_collector) = (key_of(&desk.admin), key_of(&desk.admin));
         (exchange.ledger, exchange.vault) = (key_of(&venue.ledger), key_of(&venue.vault));
         exchange.mint = key_of(&venue.mint);
+        exchange.delays = Delays::MIN;
         exchange.clear_sources();
         let identity = LedgerIdentity {
             exchange: key_of(&venue.exchange),

@@ -81,11 +81,13 @@ macro_rules! layout {
 
 layout! {
     AccountHeader: 16, align 8 { bump 9 state 10 }
-    Exchange: 8192, align 8 { header 0 id 16 admin 24 ledger 56 vault 88 mint 120 }
+    Exchange: 10240, align 8 {
+        header 0 id 16 admin 24 ledger 56 vault 88 mint 120 guardian 6944 lister 6976 fee_collector 7008 delays 7040
+    }
     OracleSource: 104, align 8 { kind 0 samples_min 1 account 8 feed 40 queue 72 }
     LedgerHeader: 512, align 8 {
         header 0 exchange 16 vault 48 mint 80 total 112 pool 120 fees 128 withdraw_queue 136 events_written 144 cells 152
-        generation 172 markets_len 176 mint_decimals 178 traders 180 policy 184 outflow 280 pool_shares 296
+        generation 172 markets_len 176 mint_decimals 178 sealed 179 traders 180 policy 184 outflow 280 pool_shares 296
         pool_epoch 304 bankrupts 308 queue_first 312 queue_last 316 queue_len 320 sweep_cursor 324 watch 328
     }
     Policy: 96, align 8 { outflow_rate 0 queue_seconds 4 outflow_floor 8 pool_fee_share 16 unstake_seconds 20 fees 24 }
@@ -271,7 +273,7 @@ fn tags_are_unique_and_in_their_blocks() {
 }
 
 /// Codes never change their meaning; a new one is added here.
-const REFUSALS: [(&str, u32); 28] = [
+const REFUSALS: [(&str, u32); 30] = [
     ("UnknownInstruction", 100),
     ("DataLength", 101),
     ("DataVersion", 102),
@@ -294,6 +296,8 @@ const REFUSALS: [(&str, u32); 28] = [
     ("WrongTokenOwner", 215),
     ("VaultMismatch", 216),
     ("WrongTarget", 217),
+    ("WrongInstructionsSysvar", 218),
+    ("DurableNonce", 219),
     ("OracleWrongOwner", 250),
     ("OracleWrongAccount", 251),
     ("OracleWrongType", 252),
@@ -445,7 +449,7 @@ fn traded() -> (Scene, Raw, Raw, Raw) {
 fn the_program_writes_exchange_and_ledger_in_this_layout() {
     let (scene, exchange, ledger, _) = traded();
     let venue = scene.desk.venue;
-    assert_eq!((&exchange.0[..8], exchange.0[8], exchange.0.len()), (b"QDXCHNGE".as_slice(), 1, 8192));
+    assert_eq!((&exchange.0[..8], exchange.0[8], exchange.0.len()), (b"QDXCHNGE".as_slice(), 1, 10240));
     assert_eq!((exchange.u64(16), exchange.key(24)), (1, scene.desk.admin.as_array().as_slice()));
     assert_eq!((exchange.key(56), exchange.key(88)), (venue.ledger.as_ref(), venue.vault.as_ref()));
     assert_eq!((exchange.key(120), &exchange.0[152..156]), (venue.mint.as_ref(), [0, 1, 0xff, 0xff].as_slice()));

@@ -403,7 +403,7 @@ fn private_fields_stand_where_listed() {
     let source = OracleSource::pyth(Key::new(&[7; 32]));
     exchange.set_sources(MarketIndex::new(1), &[source]).unwrap();
     let bytes = bytes_of(&*exchange);
-    let at = |name: &str| place("Exchange: 8192 bytes", name);
+    let at = |name: &str| place("Exchange: 10240 bytes", name);
     assert_eq!(bytes[at("market_sources")..][..8], [255, 255, 255, 255, 0, 255, 255, 255]);
     assert_eq!(bytes[at("sources_len")..][..4], [1, 0, 0, 0]);
     assert_eq!(&bytes[at("sources")..][..size_of::<OracleSource>()], bytes_of(&source));

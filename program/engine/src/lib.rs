@@ -13,6 +13,7 @@
 //! * [`risk`] — price board, funding, margin, fees, positions, liquidation, deleveraging, market life.
 //! * [`outflow`] — what may leave the vault, and the queue of what must wait. [`pool`] — the protection pool.
 //! * [`partner`] — builders and referrers.
+//! * [`governance`] — roles, delays, changes.
 //! * [`invariant`] — every checked invariant, once, by its id in `SPEC.md`.
 //!
 //! # Errors leave partial changes
@@ -39,6 +40,7 @@ extern crate std;
 pub mod account;
 pub mod book;
 pub mod error;
+pub mod governance;
 pub mod invariant;
 pub mod math;
 pub mod money;

@@ -3,6 +3,7 @@
 use super::header::{AccountHeader, Key};
 use crate::{
     error::{EngineError, Result},
+    governance::Delays,
     math, slab,
     units::MarketIndex,
 };
@@ -83,11 +84,13 @@ pub struct Exchange {
     pub lister: Key,
     /// Collects fees.
     pub fee_collector: Key,
-    reserved: [u8; 1152],
+    /// How long what loosens waits, and what is critical.
+    pub delays: Delays,
+    reserved: [u8; 3192],
 }
 
-/// Bytes of the exchange account.
-pub const EXCHANGE_SIZE: usize = 8192;
+/// Bytes of the exchange account: the most that one instruction can create.
+pub const EXCHANGE_SIZE: usize = 10_240;
 const _: () = assert!(size_of::<OracleSource>() == 104 && align_of::<OracleSource>() == 8);
 const _: () = assert!(size_of::<Exchange>() == EXCHANGE_SIZE && align_of::<Exchange>() == 8);
 

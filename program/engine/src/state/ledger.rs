@@ -62,7 +62,8 @@ pub struct LedgerHeader {
     pub markets_len: u16,
     /// Decimals of the collateral's mint.
     pub mint_decimals: u8,
-    pad: u8,
+    /// 1 once changes go through the queue; before that, nothing can be deposited.
+    pub sealed: u8,
     /// Trader cells in use.
     pub traders: u32,
     /// What may leave, what the pool gets, how fees go by volume.

@@ -24,7 +24,9 @@ use crate::{
 use bytemuck::{Pod, Zeroable};
 use pinocchio::{AccountView, ProgramResult, cpi::Seed, error::ProgramError};
 use quantdesk_engine::{
-    CellIndex, EngineError, math,
+    CellIndex, EngineError,
+    governance::Delays,
+    math,
     state::{
         AccountHeader, CashEventKind, Exchange, Key, Ledger,
         exchange::{EXCHANGE_DISCRIMINATOR, EXCHANGE_SIZE},
@@ -32,7 +34,7 @@ use quantdesk_engine::{
     },
 };
 
-const EXCHANGE_SPACE: u32 = 8192;
+const EXCHANGE_SPACE: u32 = 10_240;
 const _: () = assert!(math::to_usize(EXCHANGE_SPACE) == EXCHANGE_SIZE);
 
 /// Arguments, 112 bytes.
@@ -105,6 +107,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     exchange.ledger = key_of(&ledger_address);
     exchange.vault = identity.vault;
     exchange.mint = identity.mint;
+    exchange.delays = Delays::MIN;
     exchange.clear_sources();
     Ok(())
 }
