@@ -239,13 +239,13 @@ fn account_layouts() {
     use event::{CashEvent, TradeEvent};
     same_account!(AccountHeader { bump, state }, private discriminator, version);
     same_account!(
-        Exchange { header, id, admin, ledger, vault, mint, guardian, lister, fee_collector },
+        Exchange { header, id, admin, ledger, vault, mint, guardian, lister, fee_collector, delays },
         private market_sources, sources_len, sources
     );
     same_account!(OracleSource { kind, samples_min, account, feed, queue });
     same_account!(LedgerHeader {
         header, exchange, vault, mint, total, pool, fees, withdraw_queue, events_written, cells, generation,
-        markets_len, mint_decimals, traders, policy, outflow, pool_shares, pool_epoch, bankrupts, queue_first,
+        markets_len, mint_decimals, sealed, traders, policy, outflow, pool_shares, pool_epoch, bankrupts, queue_first,
         queue_last, queue_len, sweep_cursor, watch,
     }, private events_capacity);
     same_account!(Policy { outflow_rate, queue_seconds, outflow_floor, pool_fee_share, unstake_seconds, fees });
