@@ -69,9 +69,12 @@ fn assert_created(chain: &Chain, venue: &Venue, admin: &Address) {
     assert_eq!((exchange.id, exchange.admin), (ID, key_of(admin)));
     assert_eq!((exchange.ledger, exchange.vault), (key_of(&venue.ledger), key_of(&venue.vault)));
     assert_eq!(exchange.mint, key_of(&venue.mint));
-    // 32 markets without any of their four sources, then nothing.
+    // 32 markets without any of their four sources, then no source, every role the admin's, the shortest delays.
     assert_eq!(account.data[152..280], [0xff; 128]);
-    assert_eq!(account.data[280..], vec![0; EXCHANGE_SIZE - 280]);
+    assert!(account.data[280..6944].iter().all(|byte| *byte == 0));
+    assert_eq!([exchange.guardian, exchange.lister, exchange.fee_collector], [key_of(admin); 3]);
+    assert_eq!((exchange.delays.loosening, exchange.delays.critical), (86_400, 259_200));
+    assert!(account.data[7048..].iter().all(|byte| *byte == 0));
 
     let header = read::header_at(chain, &venue.ledger);
     let (_, bump) = Address::find_program_address(&[b"vault", venue.ledger.as_array()], &PROGRAM);
