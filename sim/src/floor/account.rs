@@ -30,6 +30,8 @@ pub enum Role {
     Searcher,
     /// Takes quotes that the price has left behind.
     Sniper,
+    /// Holds a key that is not its own.
+    Thief,
 }
 
 impl Role {
@@ -47,6 +49,7 @@ impl Role {
             Self::Liquidator => "liquidator",
             Self::Searcher => "sandwich searcher",
             Self::Sniper => "stale-quote sniper",
+            Self::Thief => "thief",
         }
     }
 }
@@ -68,4 +71,6 @@ pub struct Account {
     pub withdrawn: u64,
     /// Fees paid less rebates received, in atoms, as the audit trail tells them.
     pub fees: i64,
+    /// Whether the trading account is open; once closed, its cell may be somebody else's.
+    pub is_open: bool,
 }

@@ -25,7 +25,7 @@ pub struct MarginCall {
 impl Floor {
     /// Calls every account whose equity is too low, of those that are called at all.
     pub fn call_margin(&mut self, call: MarginCall) -> Result<()> {
-        for account in 0..self.accounts.len() {
+        for account in self.open_accounts() {
             if !call.roles.contains(&self.accounts[account].role) {
                 continue;
             }

@@ -82,7 +82,7 @@ impl Floor {
         ensure!(self.send("OpenTrader", self.desk.venue.open_trader(owner, 0))?, "{name}: no room in the ledger");
         let trader = view::find_trader(&self.desk.ledger_view()?, &owner, 0).context("the account just opened")?;
         self.by_cell.insert(trader.cell, self.accounts.len());
-        self.accounts.push(Account { name, role, trader, wallet, deposited: 0, withdrawn: 0, fees: 0 });
+        self.accounts.push(Account { name, role, trader, wallet, deposited: 0, withdrawn: 0, fees: 0, is_open: true });
         self.journal.equity.push(Trace::default());
         self.deposit(self.accounts.len() - 1, atoms)?;
         Ok(self.accounts.len() - 1)
@@ -104,6 +104,21 @@ impl Floor {
         ensure!(self.send("Withdraw", instruction)?, "{}: the withdrawal was refused", self.step());
         self.accounts[account].withdrawn += atoms;
         Ok(())
+    }
+
+    /// Accounts that are open.
+    pub fn open_accounts(&self) -> Vec<usize> {
+        (0..self.accounts.len()).filter(|account| self.accounts[*account].is_open).collect()
+    }
+
+    /// Closes an empty account. False if that was refused.
+    pub fn close(&mut self, account: usize) -> Result<bool> {
+        let closed = self.send("CloseTrader", self.desk.venue.close_trader(&self.accounts[account].trader))?;
+        if closed {
+            self.accounts[account].is_open = false;
+            self.by_cell.remove(&self.accounts[account].trader.cell);
+        }
+        Ok(closed)
     }
 
     /// Executes an instruction in a transaction of its own. True if it succeeded; false, and counted by its name, if the

@@ -53,6 +53,19 @@ impl Floor {
         Ok(self.desk.ledger_view()?.header.queue_len)
     }
 
+    /// Whether a withdrawal of the account waits.
+    pub fn is_queued(&self, account: usize) -> Result<bool> {
+        let (view, trader) = (self.desk.ledger_view()?, self.accounts[account].trader.cell);
+        let mut place = view.header.queue_first;
+        while let Some(waiting) = view.cells.get(place.as_usize()).and_then(|cell| cell.withdrawal()) {
+            if waiting.trader == trader {
+                return Ok(true);
+            }
+            place = waiting.next;
+        }
+        Ok(false)
+    }
+
     /// Pays the first waiting withdrawal. False if it has to wait on.
     pub fn pay_first(&mut self) -> Result<bool> {
         let view = self.desk.ledger_view()?;

@@ -77,7 +77,7 @@ impl Floor {
     pub fn sample_equity(&mut self) -> Result<()> {
         let unix_seconds = self.desk.chain.unix_seconds();
         let (mut sum, mut shortfall) = (0, 0);
-        for account in 0..self.accounts.len() {
+        for account in self.open_accounts() {
             let equity = i128::from(self.maintenance(account)?.equity.get());
             sum += equity;
             shortfall -= equity.min(0);

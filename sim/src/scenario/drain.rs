@@ -2,7 +2,7 @@
 //! and everybody leaves with everything, stakers included, until nothing is left that is anybody's.
 
 use super::driver::Driver;
-use crate::floor::{Account, Floor, Role, WALLET_ATOMS};
+use crate::floor::{Floor, Role, WALLET_ATOMS};
 use anyhow::{Result, ensure};
 use quantdesk_client::{
     engine::{Lots, QuoteAtoms, Side, Ticks, outflow::WINDOW_SECONDS},
@@ -46,7 +46,8 @@ pub fn drain(driver: &mut Driver) -> Result<Drained> {
     let traded = floor.journal.tally.volume;
     for market in 0..floor.desk.markets.len() {
         cancel_everything(floor, market)?;
-        close_positions(floor, market)?;
+        let closed = close_positions(floor, market)?;
+        ensure!(closed, "{}: positions in {} could not be closed", floor.step(), floor.desk.markets[market].symbol);
     }
     let closed = floor.journal.tally.volume - traded;
     // Funding that nobody is owed goes to the pool.
@@ -80,7 +81,8 @@ pub fn drain(driver: &mut Driver) -> Result<Drained> {
 /// What accounts that never traded lack of what they deposited.
 fn bystanders_lost(floor: &Floor) -> Result<i128> {
     let mut lost = 0;
-    for (number, account) in floor.accounts.iter().enumerate() {
+    for number in floor.open_accounts() {
+        let account = &floor.accounts[number];
         if account.role == Role::Bystander {
             let has = i128::from(floor.maintenance(number)?.equity.get());
             lost += i128::from(account.deposited) - i128::from(account.withdrawn) - has;
@@ -90,15 +92,16 @@ fn bystanders_lost(floor: &Floor) -> Result<i128> {
 }
 
 fn check_solvency(floor: &Floor) -> Result<u64> {
-    for (number, account) in floor.accounts.iter().enumerate() {
-        let equity = floor.maintenance(number)?.equity.get();
-        ensure!(equity >= 0, "{}: invariant R4: {} has equity of {equity} atoms", floor.step(), account.name);
+    let open = floor.open_accounts();
+    for account in &open {
+        let (equity, name) = (floor.maintenance(*account)?.equity.get(), &floor.accounts[*account].name);
+        ensure!(equity >= 0, "{}: invariant R4: {name} has equity of {equity} atoms", floor.step());
     }
-    Ok(floor.accounts.len() as u64)
+    Ok(open.len() as u64)
 }
 
 fn cancel_everything(floor: &mut Floor, market: usize) -> Result<()> {
-    for account in 0..floor.accounts.len() {
+    for account in floor.open_accounts() {
         floor.cancel_triggers(account, market)?;
         if floor.position(account, market)?.is_some_and(|position| position.orders > 0) {
             floor.cancel_all(account, market)?;
@@ -109,25 +112,19 @@ fn cancel_everything(floor: &mut Floor, market: usize) -> Result<()> {
     Ok(())
 }
 
-/// Pairs longs with shorts at the mark: the short bids, the long sells, both reduce-only.
-fn close_positions(floor: &mut Floor, market: usize) -> Result<()> {
+/// Pairs longs with shorts at the mark: the short bids, the long sells, both reduce-only. False if one of them was refused.
+pub fn close_positions(floor: &mut Floor, market: usize) -> Result<bool> {
     let row = floor.row(market)?;
     let (mark, lots_max) = (row.mark, row.lots_max.get());
     while let Some((long, short, lots)) = pair(floor, market)? {
         let lots = Lots::new(lots.min(lots_max));
-        for (account, side) in [(short, Side::Bid), (long, Side::Ask)] {
-            let accepted = match side {
-                Side::Bid => floor.rest(account, market, &reducing(side, mark, lots).post_only().build())?,
-                Side::Ask => {
-                    let order = reducing(side, mark, lots).immediate_or_cancel().build();
-                    floor.take(account, market, &order)? == Some(lots.get())
-                }
-            };
-            let (step, name) = (floor.step(), &floor.accounts[account].name);
-            ensure!(accepted, "{step}: {name} could not close its position in {}", floor.desk.markets[market].symbol);
+        let bid = reducing(Side::Bid, mark, lots).post_only().build();
+        let ask = reducing(Side::Ask, mark, lots).immediate_or_cancel().build();
+        if !floor.rest(short, market, &bid)? || floor.take(long, market, &ask)? != Some(lots.get()) {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 const fn reducing(side: Side, mark: Ticks, lots: Lots) -> Ticket {
@@ -137,7 +134,7 @@ const fn reducing(side: Side, mark: Ticks, lots: Lots) -> Ticket {
 /// The first long and the first short account, and what they can close against each other.
 fn pair(floor: &Floor, market: usize) -> Result<Option<(usize, usize, u64)>> {
     let (mut long, mut short) = (None, None);
-    for account in 0..floor.accounts.len() {
+    for account in floor.open_accounts() {
         let base = floor.position(account, market)?.map_or(0, |position| position.base.get());
         let place = if base > 0 { &mut long } else { &mut short };
         if base != 0 && place.is_none() {
@@ -150,7 +147,7 @@ fn pair(floor: &Floor, market: usize) -> Result<Option<(usize, usize, u64)>> {
 /// Stakers take their shares out, after the policy's time.
 fn leave_pool(floor: &mut Floor) -> Result<()> {
     let mut staked = Vec::new();
-    for account in 0..floor.accounts.len() {
+    for account in floor.open_accounts() {
         let shares = if floor.accounts[account].role == Role::Staker { floor.shares(account)? } else { 0 };
         if shares > 0 {
             floor.request_unstake(account, shares)?;
@@ -174,7 +171,7 @@ fn pass(floor: &mut Floor, seconds: u32) {
 
 /// Everybody withdraws everything and closes the account. Returns how many withdrawals had to wait.
 fn leave(floor: &mut Floor) -> Result<u64> {
-    for account in 0..floor.accounts.len() {
+    for account in floor.open_accounts() {
         let equity = floor.maintenance(account)?.equity.get();
         if let Some(atoms) = u64::try_from(equity).ok().filter(|atoms| *atoms > 0) {
             floor.withdraw(account, atoms)?;
@@ -186,10 +183,9 @@ fn leave(floor: &mut Floor) -> Result<u64> {
     while floor.queue_len()? > 0 {
         ensure!(floor.pay_first()?, "{}: a withdrawal waits longer than anybody has to", floor.step());
     }
-    for account in 0..floor.accounts.len() {
-        let Account { trader, name, .. } = &floor.accounts[account];
-        let (instruction, name) = (floor.desk.venue.close_trader(trader), name.clone());
-        ensure!(floor.send("CloseTrader", instruction)?, "{}: {name} could not leave", floor.step());
+    for account in floor.open_accounts() {
+        let closed = floor.close(account)?;
+        ensure!(closed, "{}: {} could not leave", floor.step(), floor.accounts[account].name);
     }
     Ok(u64::from(queued))
 }
