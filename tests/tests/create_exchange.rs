@@ -4,6 +4,7 @@ use quantdesk_client::{
     Address, Refusal, address,
     engine::{
         EngineError, Ppm, QuoteAtoms,
+        governance::Delays,
         state::{
             AccountHeader, CashEvent, CashEventKind,
             exchange::{EXCHANGE_DISCRIMINATOR, EXCHANGE_SIZE},
@@ -69,9 +70,13 @@ fn assert_created(chain: &Chain, venue: &Venue, admin: &Address) {
     assert_eq!((exchange.id, exchange.admin), (ID, key_of(admin)));
     assert_eq!((exchange.ledger, exchange.vault), (key_of(&venue.ledger), key_of(&venue.vault)));
     assert_eq!(exchange.mint, key_of(&venue.mint));
-    // 32 markets without any of their four sources, then nothing.
+    // 32 markets without any of their four sources, and no source.
     assert_eq!(account.data[152..280], [0xff; 128]);
-    assert_eq!(account.data[280..], vec![0; EXCHANGE_SIZE - 280]);
+    assert!(account.data[280..6944].iter().all(|byte| *byte == 0));
+    // All roles are the admin's, changes wait as short as they may, and nothing is pending.
+    assert_eq!([exchange.guardian, exchange.lister, exchange.fee_collector], [key_of(admin); 3]);
+    assert_eq!(exchange.delays, Delays::MIN);
+    assert!(account.data[7048..].iter().all(|byte| *byte == 0));
 
     let header = read::header_at(chain, &venue.ledger);
     let (_, bump) = Address::find_program_address(&[b"vault", venue.ledger.as_array()], &PROGRAM);
