@@ -6,6 +6,7 @@ use quantdesk_client::{
     engine::{
         CellIndex, Lots, NodeIndex, Sequence, Side, Ticks, UnixSeconds,
         book::{NewOrder, Quote, Replacement, Sides},
+        state::LedgerHeader,
     },
     instruction::Trader,
     order::Ticket,
@@ -16,6 +17,7 @@ use quantdesk_sim::{
     oracle::{PYTH_RECEIVER, PythUpdate},
 };
 use solana_instruction::Instruction;
+use std::mem::offset_of;
 
 /// Price of the market that is measured, in ticks of $0.001.
 pub const MARK: u32 = 221_000;
@@ -107,10 +109,31 @@ impl Stage {
         for number in self.desk.markets.len()..count {
             let symbol = format!("M{number:02}-PERP");
             let spec = MarketSpec { symbol, side_capacity: 64, sources: Sources::Pyth, ..MarketSpec::sol() };
-            let market = self.desk.list(&spec)?;
+            let market = self.list(&spec)?;
             self.desk.set_price(market, PRICE)?;
         }
         Ok(())
+    }
+
+    /// Lists one more market.
+    pub fn list(&mut self, spec: &MarketSpec) -> Result<usize> {
+        self.unsealed(|desk| desk.list(spec))
+    }
+
+    /// What is done while an exchange is set up, done to one that has traders.
+    pub fn unsealed<T>(&mut self, act: impl FnOnce(&mut Desk) -> Result<T>) -> Result<T> {
+        self.set_seal(0)?;
+        let done = act(&mut self.desk)?;
+        self.set_seal(1)?;
+        Ok(done)
+    }
+
+    /// Sets or lifts the seal, which no instruction lifts.
+    pub fn set_seal(&mut self, sealed: u8) -> Result<()> {
+        let ledger = self.desk.venue.ledger;
+        let mut account = self.desk.chain.account(&ledger).context("the ledger")?;
+        *account.data.get_mut(offset_of!(LedgerHeader, sealed)).context("the ledger's header")? = sealed;
+        self.desk.chain.set_account(ledger, account)
     }
 
     /// Places an order of a trader in the market that is measured; it must be accepted.

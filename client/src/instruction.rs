@@ -144,6 +144,12 @@ impl Venue {
         self.instruction(Tag::CloseMarket, CellIndex::NIL, &[0u8; 0], accounts)
     }
 
+    /// Seals the exchange: traders may deposit, and markets are listed through the queue of changes.
+    pub fn seal_exchange(&self, admin: Address) -> Instruction {
+        let accounts = vec![signer(admin), readonly(self.exchange), writable(self.ledger)];
+        self.instruction(Tag::SealExchange, CellIndex::NIL, &[0u8; 0], accounts)
+    }
+
     /// Adds `cells` cells, 1 to 80, to the ledger.
     pub fn grow_ledger(&self, admin: Address, cells: u32) -> Instruction {
         let accounts = vec![

@@ -246,7 +246,7 @@ impl Desk {
         named(self.names, kind)
     }
 
-    /// Lists a market through `ListMarket` and returns its place in [`Self::markets`]. It has no price yet.
+    /// Lists a market through `ListMarket`, before the exchange is sealed, and returns its place in [`Self::markets`]. It has no price yet.
     pub fn list(&mut self, spec: &MarketSpec) -> Result<usize> {
         let address = self.name(b"market");
         let (sources, feeds) = self.sources(spec.sources);
@@ -331,8 +331,18 @@ impl Desk {
         Ok(address)
     }
 
-    /// Opens a trading account and deposits `atoms` into it; returns it with its token account.
+    /// Seals the exchange, unless it is: nothing can be deposited before, and no market listed afterwards.
+    pub fn seal(&mut self) -> Result<()> {
+        if !self.ledger_view()?.header.is_sealed() {
+            self.chain.send(self.venue.seal_exchange(self.admin)).context("SealExchange")?;
+        }
+        Ok(())
+    }
+
+    /// Opens a trading account and deposits `atoms` into it; returns it with its token account. The first one seals the
+    /// exchange.
     pub fn open(&mut self, owner: Address, sub_account: u16, atoms: u64) -> Result<(Trader, Address)> {
+        self.seal()?;
         let tokens = self.fund(&owner, atoms)?;
         self.chain.send(self.venue.open_trader(owner, sub_account)).context("OpenTrader")?;
         let ledger = self.ledger()?;

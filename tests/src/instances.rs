@@ -102,6 +102,8 @@ pub struct World {
     pub sister: Other,
     /// An exchange of somebody else.
     pub stranger: Other,
+    /// Another exchange of the same admin that is not sealed, with a market.
+    pub unsealed: Other,
     /// An exchange in which a withdrawal waits and is due, and the token account it goes to.
     pub waiting: (Other, Address),
     /// A stake of Alice's in another ledger's pool.
@@ -175,6 +177,7 @@ impl World {
             scene.desk.chain.give_lamports(admin, 1 << 40).unwrap();
             beside(&mut scene, id, admin)
         });
+        let unsealed = scene::beside(&mut scene.desk, 5, admin, |desk| desk.list(&scene::sol()).unwrap()).0;
         let foreign_stake = foreign_stake(&mut scene, &sister);
         scene.wait(5);
         scene.desk.set_price(0, PRICE + PRICE / 1_000).unwrap();
@@ -190,6 +193,7 @@ impl World {
             blank_market,
             sister,
             stranger,
+            unsealed,
             waiting,
             foreign_stake,
             mint,
@@ -230,8 +234,9 @@ impl World {
             ),
             Tag::ListMarket => (
                 vec![Signer, Exchange, Ledger, BlankMarket],
-                venue.list_market(admin, self.blank_market, &listed.parameters),
+                self.unsealed.venue.list_market(admin, self.blank_market, &listed.parameters),
             ),
+            Tag::SealExchange => (vec![Signer, Exchange, Ledger], self.unsealed.venue.seal_exchange(admin)),
             Tag::GrowLedger => (vec![Payer, Exchange, Ledger, System], venue.grow_ledger(admin, 2)),
             Tag::CollectFees => (
                 vec![Signer, Exchange, Ledger, Tokens, Vault, Authority, TokenProgram],

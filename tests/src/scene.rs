@@ -104,6 +104,14 @@ impl Scene {
         Self::of(small_desk(), spec)
     }
 
+    /// A scene on the usual SOL market, and the place of BTC, which has no price yet.
+    pub fn with_bitcoin() -> (Self, usize) {
+        let mut desk = small_desk();
+        let sol = desk.list(&sol()).unwrap();
+        let bitcoin = desk.list(&btc()).unwrap();
+        (Self::priced(desk, sol), bitcoin)
+    }
+
     /// A scene on the usual SOL market of an exchange with this policy.
     pub fn with_policy(policy: Policy) -> Self {
         let config = DeskConfig { cells: 48, events: EVENTS, policy, ..DeskConfig::default() };
@@ -112,6 +120,10 @@ impl Scene {
 
     fn of(mut desk: Desk, spec: &MarketSpec) -> Self {
         let market = desk.list(spec).unwrap();
+        Self::priced(desk, market)
+    }
+
+    fn priced(mut desk: Desk, market: usize) -> Self {
         desk.set_price(market, PRICE).unwrap();
         let (alice, bob) = (party(&mut desk, 0), party(&mut desk, 0));
         Self { desk, alice, bob }

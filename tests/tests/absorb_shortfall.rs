@@ -13,7 +13,7 @@ use quantdesk_tests::{
     failing::{self, Failing, Native, written},
     read::{self, LedgerMap, cash, lots},
     refuses,
-    scene::{self, CAPITAL, LEDGER, ask, bid, party_of, patch_row},
+    scene::{self, CAPITAL, LEDGER, Scene, ask, bid, party_of, patch_row},
     snapshot::{Frame, Snapshot},
 };
 use solana_instruction::Instruction;
@@ -185,8 +185,8 @@ fn a_pool_used_up_begins_a_new_epoch() {
 
 #[test]
 fn refusals_in_order() {
-    let mut failing = Failing::new(Side::Bid, 1_000, 10_500_000);
-    let bitcoin = failing.scene.desk.list(&scene::btc()).unwrap();
+    let (scene, bitcoin) = Scene::with_bitcoin();
+    let mut failing = Failing::on(scene, Side::Bid, 1_000, 10_500_000);
     failing.scene.desk.set_price(bitcoin, 100_000 * scene::PICO).unwrap();
     let instruction = absorb(&failing);
     refuses(&mut failing.scene.desk.chain, instruction.clone(), EngineError::AccountHealthy);

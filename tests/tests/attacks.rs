@@ -14,7 +14,7 @@ use quantdesk_sim::desk::MarketSpec;
 use quantdesk_tests::{
     read::{self, book, handles, lots},
     refused, refused_at, refuses,
-    scene::{self, CAPITAL, MARK, PICO, POCKET, PRICE, Party, SIDE, Scene, ask, bid, party, party_of},
+    scene::{CAPITAL, MARK, PICO, POCKET, PRICE, Party, SIDE, Scene, ask, bid, party, party_of},
     snapshot::Snapshot,
 };
 
@@ -282,8 +282,7 @@ fn attack_repeating_an_update_compounds_nothing() {
 /// 52: one position without a price stops everything that depends on it.
 #[test]
 fn attack_placing_while_another_position_has_no_price() {
-    let mut scene = Scene::new();
-    let bitcoin = scene.desk.list(&scene::btc()).unwrap();
+    let (mut scene, bitcoin) = Scene::with_bitcoin();
     scene.desk.set_price(bitcoin, 100_000 * PICO).unwrap();
     let bob = scene.bob;
     scene.desk.place(&bob.trader, bitcoin, &bid(1_000_000, 1).build()).unwrap();

@@ -186,40 +186,40 @@ fn attack_initialising_again() {
 /// 18, 8.
 #[test]
 fn attack_listing_accounts_in_use() {
-    let mut scene = Scene::new();
-    scene.trade(10);
-    let admin = scene.desk.admin;
-    let parameters = scene.desk.markets[0].parameters;
-    let list = |scene: &Scene, market: Address| scene.desk.venue.list_market(admin, market, &parameters);
-    let (other, ()) = scene::beside(&mut scene.desk, 2, admin, |desk| {
+    let mut desk = scene::small_desk();
+    desk.list(&scene::sol()).unwrap();
+    let (admin, venue, parameters) = (desk.admin, desk.venue, desk.markets[0].parameters);
+    let list = |market: Address| venue.list_market(admin, market, &parameters);
+    let (other, ()) = scene::beside(&mut desk, 2, admin, |desk| {
         desk.list(&scene::sol()).unwrap();
+        scene::party(desk, 0);
     });
     // Its own market again, another exchange's market.
-    for market in [scene.market(), other.markets[0].address] {
-        let instruction = list(&scene, market);
-        refuses(&mut scene.desk.chain, instruction, EngineError::AccountNotBlank);
+    for market in [desk.markets[0].address, other.markets[0].address] {
+        let instruction = list(market);
+        refuses(&mut desk.chain, instruction, EngineError::AccountNotBlank);
     }
     // Its own and the other's ledger and exchange.
     let cases = [
-        (scene.desk.venue.ledger, Refusal::AccountTwice.into()),
-        (scene.desk.venue.exchange, Refusal::AccountTwice.into()),
+        (venue.ledger, Refusal::AccountTwice.into()),
+        (venue.exchange, Refusal::AccountTwice.into()),
         (other.venue.ledger, quantdesk_client::error::ProgramError::from(EngineError::CapacityInvalid)),
         (other.venue.exchange, EngineError::CapacityInvalid.into()),
-        (scene.desk.venue.vault, Refusal::WrongOwner.into()),
+        (venue.vault, Refusal::WrongOwner.into()),
     ];
     for (market, error) in cases {
-        let instruction = list(&scene, market);
-        refuses(&mut scene.desk.chain, instruction, error);
+        let instruction = list(market);
+        refuses(&mut desk.chain, instruction, error);
     }
     // The market an admin lists twice in one transaction.
-    let fresh = scene.desk.name(b"market");
+    let fresh = desk.name(b"market");
     let size = market_size(parameters.side_capacity, parameters.events_capacity);
-    scene.desk.chain.create_account(fresh, size, PROGRAM).unwrap();
-    let before = Snapshot::of(&scene.desk.chain);
-    let twice = [list(&scene, fresh), list(&scene, fresh)];
-    refused_at(scene.desk.chain.send_all(&twice), 1, EngineError::AccountNotBlank);
-    before.unchanged(&scene.desk.chain);
-    scene.desk.check().unwrap();
+    desk.chain.create_account(fresh, size, PROGRAM).unwrap();
+    let before = Snapshot::of(&desk.chain);
+    let twice = [list(fresh), list(fresh)];
+    refused_at(desk.chain.send_all(&twice), 1, EngineError::AccountNotBlank);
+    before.unchanged(&desk.chain);
+    desk.check().unwrap();
 }
 
 /// 8.

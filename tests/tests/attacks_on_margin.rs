@@ -119,9 +119,8 @@ fn attack_being_cancelled_to_withdraw() {
 /// 52: with one of an account's prices dead nothing is computed from the others, and nobody profits from the gap.
 #[test]
 fn attack_liquidating_while_another_price_is_dead() {
-    let mut scene = Scene::new();
+    let (mut scene, bitcoin) = Scene::with_bitcoin();
     let (alice, bob) = (scene.alice, scene.bob);
-    let bitcoin = scene.desk.list(&scene::btc()).unwrap();
     scene.desk.set_price(bitcoin, 100_000 * PICO).unwrap();
     let target = party_with(&mut scene.desk, 12_000_000);
     scene.desk.place(&bob.trader, bitcoin, &ask(1_000_000, 10).build()).unwrap();

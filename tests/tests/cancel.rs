@@ -230,9 +230,8 @@ fn who_may_cancel() {
 
 #[test]
 fn only_in_its_own_market() {
-    let mut scene = Scene::new();
+    let (mut scene, bitcoin) = Scene::with_bitcoin();
     let alice = scene.alice;
-    let bitcoin = scene.desk.list(&scene::btc()).unwrap();
     scene.desk.set_price(bitcoin, 100_000 * scene::PICO).unwrap();
     scene.accept(&alice, &bid(MARK - 1, 1).build());
     let handle = handles(&scene.desk, &alice.trader, 0)[0];

@@ -54,7 +54,7 @@ impl Sender {
 /// Length of each instruction's data.
 const fn length(tag: Tag) -> usize {
     match tag {
-        Tag::CloseMarket | Tag::ProcessWithdrawQueue | Tag::SettleMarket => 8,
+        Tag::CloseMarket | Tag::SealExchange | Tag::ProcessWithdrawQueue | Tag::SettleMarket => 8,
         Tag::GrowLedger | Tag::CollectFees | Tag::SetMarketStatus | Tag::OpenTrader | Tag::CloseTrader => 16,
         Tag::Heartbeat | Tag::SetBuilderMax => 16,
         Tag::SetReferrer => 24,
@@ -110,6 +110,7 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::Liquidate => (21..24).collect(),
         Tag::AbsorbShortfall | Tag::Deleverage => (18..24).collect(),
         Tag::CloseMarket | Tag::ProcessWithdrawQueue | Tag::SettleMarket | Tag::SettleMarketPosition => Vec::new(),
+        Tag::SealExchange => Vec::new(),
         Tag::SetMargin => {
             let tier = |number: usize| 24 + number * 16;
             let given = (0..3).flat_map(|number| tier(number) + 12..tier(number + 1));

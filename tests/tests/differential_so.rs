@@ -12,7 +12,7 @@ use quantdesk_client::{
         book::{
             LadderMove, Moved, NewOrder, NewTrigger, OrderHandle, OrderKind, SelfTrade, Sides, Trading, TriggerHandle,
         },
-        governance::Delays,
+        governance::{Delays, seal},
         outflow, partner, pool,
         risk::{
             life,
@@ -23,7 +23,7 @@ use quantdesk_client::{
         },
         state::{
             AccountHeader, CashEvent, CashEventKind, Exchange, Ledger, LedgerView, Market, MarketStatus, MarketView,
-            Reference, TriggerCell,
+            PositionCell, Reference, TriggerCell,
             cell::CELL_SIZE,
             exchange::EXCHANGE_DISCRIMINATOR,
             fees::{FeeSchedule, FeeTier},
@@ -182,6 +182,7 @@ enum Operation {
     Collect { target: Address, atoms: u64 },
     Grow { cells: u32 },
     List { market: Address, parameters: Box<ListingParameters> },
+    Seal,
 }
 
 impl Operation {
@@ -223,6 +224,7 @@ impl Operation {
             Self::Collect { .. } => "CollectFees",
             Self::Grow { .. } => "GrowLedger",
             Self::List { .. } => "ListMarket",
+            Self::Seal => "SealExchange",
         }
     }
 
@@ -254,6 +256,7 @@ impl Operation {
             Self::Collect { target, atoms } => venue.collect_fees(desk.admin, *target, QuoteAtoms::new(*atoms)),
             Self::Grow { cells } => venue.grow_ledger(desk.admin, *cells),
             Self::List { market, parameters } => venue.list_market(desk.admin, *market, parameters),
+            Self::Seal => venue.seal_exchange(desk.admin),
             Self::PlaceTicket { .. }
             | Self::PlaceOrders { .. }
             | Self::SetBuilderMax { .. }
@@ -383,6 +386,7 @@ impl Operation {
             }
             Self::Grow { cells } => grow(native, now, *cells)?,
             Self::List { market, parameters } => list(native, now, market, parameters)?,
+            Self::Seal => seal::seal(&mut native.ledger()?, now)?,
             Self::Price { market } => update_price(native, now, desk, *market)?,
             Self::Place { .. } | Self::Cancel { .. } | Self::CancelAll { .. } => self.trade(native, now)?,
             Self::PlaceTicket { .. } | Self::PlaceOrders { .. } => self.trade(native, now)?,
@@ -564,6 +568,7 @@ fn grow(native: &mut Native, now: Now, cells: u32) -> Outcome {
 fn list(native: &mut Native, now: Now, market: &Address, parameters: &ListingParameters) -> Outcome {
     let size = engine::state::market::market_size(parameters.side_capacity, parameters.events_capacity);
     let mut ledger = Ledger::load(bytemuck::cast_slice_mut(&mut native.ledger))?;
+    seal::require_unsealed(ledger.header)?;
     let index = listing::list(&mut ledger, now, key_of(market), parameters)?;
     Exchange::load_mut(bytemuck::cast_slice_mut(&mut native.exchange))?.set_sources(index, parameters.sources())?;
     let mut account = vec![0u64; size / 8];
@@ -713,6 +718,9 @@ impl Run {
         if let Some(market) = self.stale().filter(|_| self.random.random_bool(0.4)) {
             return self.price(market);
         }
+        if !read::header(&self.desk).is_sealed() && self.random.random_bool(0.05) {
+            return if self.desk.markets.len() < 3 { self.list() } else { Operation::Seal };
+        }
         let trader = self.trader();
         let market = self.random.random_range(0..self.desk.markets.len());
         let tokens =
@@ -744,7 +752,8 @@ impl Run {
                 Operation::Collect { target: self.treasury, atoms: self.random.random_range(0..=fees + fees / 8 + 1) }
             }
             310..313 => Operation::Grow { cells: self.random.random_range(1..4) },
-            313..315 if self.desk.markets.len() < 3 => self.list(),
+            313 => self.list(),
+            314 => Operation::Seal,
             315..320 => {
                 let status =
                     if self.random.random_bool(0.15) { MarketStatus::ReduceOnly } else { MarketStatus::Active };
@@ -887,8 +896,18 @@ impl Run {
         let mut named =
             || placed.choose(random).map_or(TriggerHandle { cell: CellIndex::NIL, number: Sequence::new(1) }, handle);
         let (first, named) = (named(), (0..4).map(|_| named()).collect());
+        let holder = |position: &PositionCell| {
+            let it = ledger.trader(position.trader).unwrap();
+            let authority = Address::new_from_array(*it.owner.as_bytes());
+            Trader { authority, cell: position.trader, generation: it.generation }
+        };
         match random.random_range(0..10) {
-            0 => return Operation::CancelTrigger { trader, market, handle: first },
+            0 => {
+                let found = placed.iter().find(|(cell, _)| *cell == first.cell).filter(|_| random.random_bool(0.7));
+                let position = found.map(|(_, trigger)| ledger.position(trigger.position).unwrap());
+                let trader = position.map_or(trader, holder);
+                return Operation::CancelTrigger { trader, market, handle: first };
+            }
             1..6 => return Operation::ExecuteTriggers { trader, market, named },
             _ => (),
         }
@@ -899,11 +918,7 @@ impl Run {
             Some(position) if position.base.get() > 0 => Side::Ask,
             _ => Side::Bid,
         };
-        let owner = held.map_or(trader, |position| {
-            let it = ledger.trader(position.trader).unwrap();
-            let authority = Address::new_from_array(*it.owner.as_bytes());
-            Trader { authority, cell: position.trader, generation: it.generation }
-        });
+        let owner = held.map_or(trader, holder);
         let price = Ticks::new(row.mark.get().max(1_000) + random.random_range(0..400) - 200);
         let ticket = match random.random_range(0..5) {
             0 | 1 => TriggerTicket::stop(side, price),
@@ -1185,6 +1200,8 @@ fn assert_varied(run: &Run) {
         "UpdatePrice",
         "FundPool",
         "SetMarketStatus",
+        "ListMarket",
+        "SealExchange",
         "CancelByClientId",
         "AmendOrder",
         "SetLadder",

@@ -229,6 +229,7 @@ fn tags_are_unique_and_in_their_blocks() {
         ("SetMarketStatus", 5),
         ("SetMargin", 6),
         ("CloseMarket", 7),
+        ("SealExchange", 8),
         ("OpenTrader", 20),
         ("CloseTrader", 21),
         ("Deposit", 22),
@@ -306,7 +307,7 @@ const REFUSALS: [(&str, u32); 30] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 89] = [
+const ENGINE_ERRORS: [(&str, u32); 91] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -385,6 +386,8 @@ const ENGINE_ERRORS: [(&str, u32); 89] = [
     ("PolicyInvalid", 712),
     ("MarketNotEmpty", 713),
     ("FeeScheduleInvalid", 714),
+    ("ExchangeSealed", 715),
+    ("ExchangeNotSealed", 716),
     ("StakeTooSmall", 800),
     ("StakeTooLarge", 801),
     ("UnstakeNotDue", 802),
@@ -463,8 +466,9 @@ fn the_program_writes_exchange_and_ledger_in_this_layout() {
     );
     // 4 lots at 200,000: a fee of 400 and a rebate of 80 atoms.
     assert_eq!((ledger.u64(112), ledger.u64(120), ledger.u64(128)), (2 * CAPITAL, 0, 320));
-    // Created, listed, priced, opened and funded twice.
-    assert_eq!((ledger.u64(144), ledger.u32(172), ledger.0[176], ledger.0[178]), (7, 2, 1, 6));
+    // Created, listed, priced, sealed, opened and funded twice.
+    assert_eq!((ledger.u64(144), ledger.u32(172), ledger.0[176], ledger.0[178]), (8, 2, 1, 6));
+    assert_eq!(ledger.0[179], 1);
     // Four cells in use, none released, of 48; two traders.
     assert_eq!((ledger.u32(152), ledger.u32(156), ledger.u32(160), ledger.u32(164)), (u32::MAX, 4, 0, 48));
     assert_eq!((ledger.u32(168), ledger.u32(180)), (64, 2));
@@ -508,8 +512,8 @@ fn the_program_writes_cells_in_this_layout() {
     assert_eq!((ledger.u64(short + 72), ledger.u64(short + 88) as i64), (1_000_000, -80));
     assert_eq!((ledger.u32(short + 104), ledger.u32(short + 108)), (0, MARK));
     // The last record: Bob's deposit.
-    let event = LEDGER.event(7).start;
-    assert_eq!((ledger.u64(event), ledger.0[event + 24], ledger.u32(event + 28)), (7, 5, 1));
+    let event = LEDGER.event(8).start;
+    assert_eq!((ledger.u64(event), ledger.0[event + 24], ledger.u32(event + 28)), (8, 5, 1));
     assert_eq!((ledger.u32(event + 32), ledger.u64(event + 40), ledger.u64(event + 48)), (2, CAPITAL, CAPITAL));
 }
 

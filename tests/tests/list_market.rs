@@ -97,15 +97,17 @@ fn the_book_starts_empty_in_its_ledger() {
 
 #[test]
 fn a_second_market_takes_the_next_row() {
-    let mut scene = Scene::new();
-    let first = read::row(&scene.desk, 0);
-    let second = scene.desk.list(&scene::btc()).unwrap();
-    assert_eq!(read::row(&scene.desk, 0), first);
-    assert_eq!(read::row(&scene.desk, second).index.get(), 1);
-    assert_eq!(read::row(&scene.desk, second).market, key_of(&scene.desk.markets[1].address));
-    let event = *read::cash_events(&scene.desk).last().unwrap();
+    let mut desk = scene::small_desk();
+    let priced = desk.list(&scene::sol()).unwrap();
+    desk.set_price(priced, scene::PRICE).unwrap();
+    let first = read::row(&desk, 0);
+    let second = desk.list(&scene::btc()).unwrap();
+    assert_eq!(read::row(&desk, 0), first);
+    assert_eq!(read::row(&desk, second).index.get(), 1);
+    assert_eq!(read::row(&desk, second).market, key_of(&desk.markets[1].address));
+    let event = *read::cash_events(&desk).last().unwrap();
     assert_eq!((event.kind(), event.market.get(), event.amount), (Some(CashEventKind::MarketListed), 1, 1));
-    scene.desk.check().unwrap();
+    desk.check().unwrap();
 }
 
 type Edit = fn(&mut ListingParameters);

@@ -351,9 +351,8 @@ fn a_dead_oracle_strands_nobody() {
 
 #[test]
 fn nobody_ends_a_market_before_its_first_price() {
-    let mut scene = Scene::new();
+    let (mut scene, market) = Scene::with_bitcoin();
     let listed = now(&scene);
-    let market = scene.desk.list(&scene::btc()).unwrap();
     let address = scene.desk.markets[market].address;
     let instruction = scene.desk.venue.settle_market(&address);
     refuses(&mut scene.desk.chain, instruction.clone(), EngineError::NoticeNotOver);
@@ -586,7 +585,8 @@ fn transfer(scene: &Scene, to: Address, lamports: u64) -> Instruction {
 fn a_closed_market_does_not_come_back() {
     let mut scene = emptied();
     let market = scene.market();
-    let size = scene.desk.chain.data(&market).unwrap().len();
+    let bytes = scene.desk.chain.data(&market).unwrap();
+    let size = bytes.len();
     // Not within the transaction either, where an account without lamports still exists.
     let revive = [close(&scene), transfer(&scene, market, 1 << 40)];
     scene.desk.chain.send_all(&revive).unwrap();
@@ -603,25 +603,33 @@ fn a_closed_market_does_not_come_back() {
     for instruction in [order, settle(&scene), settle_pair(&scene, &scene.bob, &scene.alice), close(&scene)] {
         refuses(&mut scene.desk.chain, instruction, EngineError::AccountType);
     }
-    let parameters = scene.desk.markets[0].parameters;
-    let list = scene.desk.venue.list_market(scene.desk.admin, market, &parameters);
-    refuses(&mut scene.desk.chain, list, EngineError::AccountNotBlank);
-    // A market elsewhere gets a row of its own.
-    let second = scene.desk.list(&scene::sol()).unwrap();
-    assert_eq!(read::row(&scene.desk, second).index.get(), 1);
-    assert_eq!(read::row(&scene.desk, 0).status(), Some(MarketStatus::Closed));
     // Even with the old bytes in the old place the row says no.
-    let bytes = scene.desk.chain.data(&scene.desk.markets[1].address).unwrap();
-    edit_account(&mut scene.desk.chain, market, |account| {
-        account.data = bytes;
-        let index = offset_of!(quantdesk_client::engine::state::MarketHeader, index);
-        account.data[index] = 0;
-    });
+    edit_account(&mut scene.desk.chain, market, |account| account.data = bytes);
     let order = scene.order(&scene.alice, &bid(MARK, 1).build());
     refuses(&mut scene.desk.chain, order, EngineError::MarketNotActive);
     for instruction in [settle(&scene), settle_pair(&scene, &scene.bob, &scene.alice), close(&scene)] {
         refuses(&mut scene.desk.chain, instruction, EngineError::MarketStatusInvalid);
     }
+}
+
+#[test]
+fn a_closed_market_is_not_listed_again() {
+    let mut desk = scene::small_desk();
+    let first = desk.list(&scene::sol()).unwrap();
+    let (market, parameters) = (desk.markets[first].address, desk.markets[first].parameters);
+    let size = desk.chain.data(&market).unwrap().len();
+    let dead = i64::from(parameters.dead_seconds) + i64::from(ABANDONED_SECONDS);
+    desk.chain.set_unix_seconds(desk.chain.unix_seconds() + dead + 1);
+    for instruction in [desk.venue.settle_market(&market), desk.venue.close_market(desk.admin, &market)] {
+        desk.chain.send(instruction).unwrap();
+    }
+    desk.chain.create_account(market, size, PROGRAM).unwrap();
+    let list = desk.venue.list_market(desk.admin, market, &parameters);
+    refuses(&mut desk.chain, list, EngineError::AccountNotBlank);
+    // A market elsewhere gets a row of its own.
+    let second = desk.list(&scene::sol()).unwrap();
+    assert_eq!(read::row(&desk, second).index.get(), 1);
+    assert_eq!(read::row(&desk, first).status(), Some(MarketStatus::Closed));
 }
 
 // SetMargin.

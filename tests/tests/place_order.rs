@@ -363,8 +363,7 @@ fn a_delegate_trades_for_the_owner() {
 
 #[test]
 fn cross_margin_over_two_markets() {
-    let mut scene = Scene::new();
-    let bitcoin = scene.desk.list(&scene::btc()).unwrap();
+    let (mut scene, bitcoin) = Scene::with_bitcoin();
     scene.desk.set_price(bitcoin, 100_000 * scene::PICO).unwrap();
     let bob = scene.bob;
     scene.trade(10_000);

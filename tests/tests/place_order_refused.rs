@@ -281,8 +281,7 @@ fn prices_that_are_not_fresh() {
 
 #[test]
 fn a_stale_price_elsewhere_counts() {
-    let mut scene = Scene::new();
-    let bitcoin = scene.desk.list(&scene::btc()).unwrap();
+    let (mut scene, bitcoin) = Scene::with_bitcoin();
     let (alice, bob) = (scene.alice, scene.bob);
     // Never priced.
     let address = scene.desk.markets[bitcoin].address;

@@ -190,6 +190,8 @@ async fn from_the_first_account_to_the_last_withdrawal() {
     let exchange = bank.bytes(venue.exchange).await;
     assert_eq!(Exchange::load(exchange.as_slice()).unwrap().admin, key_of(&bank.admin.pubkey()));
     let posted = bank.list_market().await;
+    let admin = bank.admin.insecure_clone();
+    bank.send(&[venue.seal_exchange(admin.pubkey())], &[&admin]).await.unwrap();
     let market = bank.market.pubkey();
     let (alice, bob) = (Keypair::new(), Keypair::new());
     let (seller, sellers) = bank.open(&alice).await;
@@ -222,8 +224,11 @@ async fn from_the_first_account_to_the_last_withdrawal() {
     let (ledger, book) = (ledger.ledger().unwrap(), book.market().unwrap());
     invariant::check_all(&ledger, &[book], 2 * DEPOSIT - free).unwrap();
     let kinds: Vec<_> = ring::iter(ledger.events, ledger.header.events_written).map(|it| it.kind().unwrap()).collect();
-    use CashEventKind::{Deposited, ExchangeCreated, MarketListed, PriceUpdated, TraderOpened, Withdrawn};
+    use CashEventKind::{
+        Deposited, ExchangeCreated, ExchangeSealed, MarketListed, PriceUpdated, TraderOpened, Withdrawn,
+    };
     let opened = [TraderOpened, Deposited];
-    let expected = [[ExchangeCreated, MarketListed], opened, opened, [PriceUpdated, Withdrawn]].concat();
+    let founded = [ExchangeCreated, MarketListed, ExchangeSealed];
+    let expected = [&founded[..], &opened, &opened, &[PriceUpdated, Withdrawn]].concat();
     assert_eq!(kinds, expected);
 }

@@ -591,6 +591,7 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::SetMarketStatus => venue.set_market_status(name(6), MarketIndex::new(0), MarketStatus::ReduceOnly),
         Tag::SetMargin => venue.set_margin(name(6), &Zeroable::zeroed()),
         Tag::CloseMarket => venue.close_market(name(6), &market),
+        Tag::SealExchange => venue.seal_exchange(name(6)),
         Tag::SettleMarket => venue.settle_market(&market),
         Tag::SettleMarketPosition => venue.settle_market_position(&market, target, target),
         Tag::Sweep => venue.sweep(1),

@@ -385,9 +385,8 @@ fn switchboard_accounts_that_are_not_the_sources() {
 
 #[test]
 fn which_accounts_and_market() {
-    let mut scene = Scene::new();
+    let (mut scene, bitcoin) = Scene::with_bitcoin();
     let admin = scene.desk.admin;
-    let bitcoin = scene.desk.list(&scene::btc()).unwrap();
     let (other, ()) = scene::beside(&mut scene.desk, 2, admin, |desk| {
         desk.list(&scene::sol()).unwrap();
     });

@@ -53,7 +53,7 @@ pub fn tables(vm: &mut Vm) -> Result<Vec<Table>> {
 /// One more market, in which the newcomer has a position if wanted, dead for a day.
 fn abandoned(stage: &mut Stage, with_position: bool) -> Result<(usize, Address)> {
     let spec = MarketSpec { symbol: "BENCH-PERP".into(), sources: Sources::Pyth, ..MarketSpec::sol() };
-    let market = stage.desk.list(&spec)?;
+    let market = stage.list(&spec)?;
     if with_position {
         stage.desk.set_price(market, PRICE)?;
         stage.give(stage.newcomer, market, 10 * SOL as i64)?;
@@ -75,6 +75,11 @@ fn market_cases() -> Vec<Case> {
             let (maintenance, length) = (Ppm::new(600_000), listed.tiers_len);
             let parameters = MarginParameters::new(index, maintenance, 86_400, listed.tiers, length);
             vm.accepted(&stage.desk, &stage.desk.venue.set_margin(stage.desk.admin, &parameters))
+        }),
+        Case::new("SealExchange", |vm, mut stage| {
+            let instruction = stage.desk.venue.seal_exchange(stage.desk.admin);
+            stage.set_seal(0)?;
+            vm.accepted(&stage.desk, &instruction)
         }),
         Case::new("SettleMarket", |vm, mut stage| {
             let (_, address) = abandoned(&mut stage, true)?;

@@ -111,7 +111,7 @@ fn price_cases() -> Vec<Case> {
 
 /// A market with these sources that is due for an update, and the update.
 fn updated(stage: &mut Stage, sources: Sources) -> Result<Instruction> {
-    let market = stage.desk.list(&MarketSpec { symbol: "BENCH-PERP".into(), sources, ..MarketSpec::sol() })?;
+    let market = stage.list(&MarketSpec { symbol: "BENCH-PERP".into(), sources, ..MarketSpec::sol() })?;
     stage.publish(market, PRICE)?;
     stage.desk.update_price(market)?;
     stage.wait(1);
@@ -161,7 +161,9 @@ fn signed_price(vm: &mut Vm, mut stage: Stage, source: impl Fn(Key) -> OracleSou
     let parameters = MarketSpec { symbol: "BENCH-PERP".into(), ..MarketSpec::sol() }.parameters(&[source]);
     let size = market_size(parameters.side_capacity, parameters.events_capacity);
     desk.chain.create_account(address, size, PROGRAM)?;
-    desk.chain.send(desk.venue.list_market(desk.admin, address, &parameters))?;
+    let list = desk.venue.list_market(desk.admin, address, &parameters);
+    stage.unsealed(|desk| Ok(desk.chain.send(list)?))?;
+    let desk = &mut stage.desk;
     let index = MarketIndex::new(u16::try_from(desk.markets.len())?);
     let feeds = signed::addresses(&source);
     desk.markets.push(Market { symbol: "BENCH-PERP".into(), address, index, parameters, feeds });
@@ -279,6 +281,7 @@ fn create_exchange(vm: &mut Vm, mut stage: Stage) -> Result<u64> {
 
 /// The instruction that the desk sends for the same market, on the state before it.
 fn list_market(vm: &mut Vm, mut stage: Stage) -> Result<u64> {
+    stage.set_seal(0)?;
     let mut after = stage.desk.clone();
     let listed = after.list(&MarketSpec { symbol: "BENCH-PERP".into(), ..MarketSpec::sol() })?;
     let market = &after.markets[listed];

@@ -2,6 +2,7 @@
 
 use crate::{
     error::{EngineError, Result},
+    governance::seal,
     money, outflow,
     risk::{margin, price::Action},
     state::{CashEventKind, Cell, Key, Ledger, LedgerHeader, PositionCell, TraderCell, ledger::trader_mut},
@@ -60,11 +61,13 @@ pub fn heartbeat(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, seconds: 
     Ok(())
 }
 
-/// Books a deposit. The caller then fetches the tokens and fails unless they arrive. Fails with `AmountZero` or `DepositTooLarge`.
+/// Books a deposit. The caller then fetches the tokens and fails unless they arrive. Fails with `AmountZero`, with
+/// `ExchangeNotSealed` before there are rules that protect it, or with `DepositTooLarge`.
 pub fn deposit(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, atoms: QuoteAtoms) -> Result<()> {
     if atoms.is_zero() {
         return Err(EngineError::AmountZero);
     }
+    seal::require_sealed(ledger.header)?;
     let cell = trader_mut(ledger.cells, trader)?;
     money::receive(&mut ledger.header.total, &mut cell.cash, atoms)?;
     ledger.record_amount(now, trader, CashEventKind::Deposited, atoms.as_delta()?.get())

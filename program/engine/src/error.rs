@@ -211,6 +211,10 @@ pub enum EngineError {
     MarketNotEmpty = 713,
     /// Fee tiers of an exchange do not rise, or a discount or share is out of bounds.
     FeeScheduleInvalid = 714,
+    /// The exchange is sealed: this goes through the queue of changes, or was for before.
+    ExchangeSealed = 715,
+    /// The exchange is not sealed: nothing can be deposited yet.
+    ExchangeNotSealed = 716,
 
     // 800: protection pool
     /// The amount would buy or pay nothing.

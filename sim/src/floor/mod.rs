@@ -69,14 +69,15 @@ impl Floor {
         })
     }
 
-    /// Lists a market.
+    /// Lists a market, before anybody has an account.
     pub fn list(&mut self, spec: &MarketSpec) -> Result<usize> {
         self.journal.markets.push(MarketPages::default());
         self.desk.list(spec)
     }
 
-    /// Opens an account with `atoms` of collateral in it.
+    /// Opens an account with `atoms` of collateral in it. The first one seals the exchange.
     pub fn open(&mut self, role: Role, name: String, atoms: u64) -> Result<usize> {
+        self.desk.seal()?;
         let owner = self.desk.name(name.as_bytes());
         let wallet = self.desk.fund(&owner, WALLET_ATOMS)?;
         ensure!(self.send("OpenTrader", self.desk.venue.open_trader(owner, 0))?, "{name}: no room in the ledger");

@@ -137,6 +137,8 @@ pub enum CashEventKind {
     ReferrerSet = 28,
     /// Tips of a failing account's triggers went back to its cash; `amount` atoms.
     TipsReturned = 30,
+    /// The exchange was sealed; `amount` is the number of its markets.
+    ExchangeSealed = 31,
 }
 
 /// One trading event, 80 bytes.
@@ -312,6 +314,7 @@ impl CashEvent {
             27 => CashEventKind::BuilderMaxSet,
             28 => CashEventKind::ReferrerSet,
             30 => CashEventKind::TipsReturned,
+            31 => CashEventKind::ExchangeSealed,
             _ => return None,
         })
     }

@@ -190,6 +190,12 @@ impl LedgerHeader {
             ..Self::zeroed()
         }
     }
+
+    /// Whether changes go through the queue, and cash may come in.
+    #[inline(always)]
+    pub const fn is_sealed(&self) -> bool {
+        self.sealed > 0
+    }
 }
 
 /// Bytes of a ledger with these capacities.

@@ -77,7 +77,7 @@ pub fn order(side: Side, kind: OrderKind, price: u32, lots: u64) -> NewOrder {
 }
 
 impl World {
-    /// An empty ledger of `cells` cells with these markets listed, at a time of 1,000,000 seconds. No prices yet.
+    /// An empty ledger of `cells` cells with these markets listed, sealed, at a time of 1,000,000 seconds. No prices yet.
     pub fn new(listings: &[ListingParameters], cells: u32) -> Self {
         let mut world = Self {
             ledger: words(ledger_size(CASH_EVENTS, cells)),
@@ -106,6 +106,7 @@ impl World {
             created.header.taker_delay = parameters.taker_delay.into();
             world.markets.push(market);
         }
+        Ledger::load(bytemuck::cast_slice_mut(&mut world.ledger)).unwrap().header.sealed = 1;
         world
     }
 

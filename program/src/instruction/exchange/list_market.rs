@@ -1,4 +1,5 @@
-//! `ListMarket`: gives a blank market account a row in the ledger and its oracle sources a place in the exchange.
+//! `ListMarket`: gives a blank market account a row in the ledger and its oracle sources a place in the exchange, while the
+//! exchange is not sealed.
 //!
 //! The client creates the market account beforehand, exactly as large as the capacities ask for.
 //!
@@ -11,7 +12,7 @@
 //! Arguments: [`ListingParameters`], 704 bytes.
 //!
 //! Fails with `FieldInvalid` unless padding, unused tiers and unused sources are zero, with `NotAuthorized`,
-//! `WrongLedger`, `MarketsFull`, `CapacityInvalid`, `AccountNotBlank`, the listing errors and the account errors.
+//! `WrongLedger`, `ExchangeSealed`, `MarketsFull`, `CapacityInvalid`, `AccountNotBlank`, the listing errors and the account errors.
 
 use super::check_admin;
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
 use pinocchio::ProgramResult;
 use quantdesk_engine::{
     CellIndex,
+    governance::seal,
     risk::listing::{self, ListingParameters},
     state::{CashEvent, CashEventKind, Exchange, Ledger, Market},
 };
@@ -43,6 +45,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let mut ledger = own_mut(ledger, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
     let mut market = own_mut(market, context.program_id)?;
+    seal::require_unsealed(ledger.header).map_err(engine)?;
     let now = now()?;
     let index = listing::list(&mut ledger, now, market_key, &parameters).map_err(engine)?;
     exchange.set_sources(index, parameters.sources()).map_err(engine)?;

@@ -5,6 +5,7 @@ pub mod collect_fees;
 pub mod create_exchange;
 pub mod grow_ledger;
 pub mod list_market;
+pub mod seal_exchange;
 pub mod set_margin;
 pub mod set_market_status;
 

@@ -7,7 +7,7 @@
 //! 3. `[writable]` vault
 //! 4. `[]` SPL Token program
 //!
-//! Fails with `AmountZero`, `DepositTooLarge`, `TraderNotFound`, `NotAuthorized`, `WrongVault`, `WrongMint`,
+//! Fails with `AmountZero`, `ExchangeNotSealed`, `DepositTooLarge`, `TraderNotFound`, `NotAuthorized`, `WrongVault`, `WrongMint`,
 //! `WrongTokenProgram`, `TokenAccountInvalid`, `VaultMismatch`, the account errors, or as the token program does.
 
 use super::MoveCash;
