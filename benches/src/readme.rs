@@ -77,6 +77,7 @@ const fn case_of(tag: Tag) -> &'static str {
         Tag::SetMarketStatus => "SetMarketStatus",
         Tag::SetMargin => "SetMargin, 3 tiers",
         Tag::CloseMarket => "CloseMarket",
+        Tag::Guard => "Guard, a mode",
         Tag::ProcessWithdrawQueue => "ProcessWithdrawQueue",
         Tag::TransferCash => "TransferCash, 1 position",
         Tag::Heartbeat => "Heartbeat",

@@ -26,6 +26,8 @@ pub enum Tag {
     SetMargin = 6,
     /// Ends a settled market and returns its rent.
     CloseMarket = 7,
+    /// Tightens something at once: a mode, a market's cap.
+    Guard = 12,
 
     // 20: traders
     /// Opens a trading account.
@@ -116,7 +118,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -124,6 +126,7 @@ impl Tag {
         Self::SetMarketStatus,
         Self::SetMargin,
         Self::CloseMarket,
+        Self::Guard,
         Self::OpenTrader,
         Self::CloseTrader,
         Self::Deposit,
@@ -183,6 +186,7 @@ impl Tag {
             Self::SetMarketStatus => "SetMarketStatus",
             Self::SetMargin => "SetMargin",
             Self::CloseMarket => "CloseMarket",
+            Self::Guard => "Guard",
             Self::OpenTrader => "OpenTrader",
             Self::CloseTrader => "CloseTrader",
             Self::Deposit => "Deposit",

@@ -31,7 +31,7 @@ use quantdesk_client::{
         },
     },
     error::ProgramError,
-    instruction::{Guard, Target, Trader},
+    instruction::{BookGuard, Target, Trader},
     ladder::{LadderHandle, LadderTicket},
     order::Ticket,
     trigger::TriggerTicket,
@@ -151,7 +151,7 @@ enum Operation {
     Withdraw { trader: Trader, tokens: Address, atoms: u64 },
     Place { trader: Trader, market: usize, order: NewOrder, until: UnixSeconds },
     PlaceTicket { trader: Trader, market: usize, ticket: Ticket },
-    PlaceOrders { trader: Trader, market: usize, orders: Vec<NewOrder>, expires_at: UnixSeconds, guard: Guard },
+    PlaceOrders { trader: Trader, market: usize, orders: Vec<NewOrder>, expires_at: UnixSeconds, guard: BookGuard },
     SetBuilderMax { trader: Trader, ppm: u16 },
     SetReferrer { trader: Trader, referrer: Target },
     Cancel { trader: Trader, market: usize, node: NodeIndex, sequence: Sequence },
@@ -542,7 +542,7 @@ impl Operation {
 }
 
 /// When the instruction may run.
-fn keep(trading: &Trading<'_>, guard: &Guard) -> Outcome {
+fn keep(trading: &Trading<'_>, guard: &BookGuard) -> Outcome {
     if !guard.valid_until.is_zero() && trading.now.unix_seconds > guard.valid_until {
         return Err(Refusal::InstructionExpired.into());
     }
@@ -857,7 +857,7 @@ impl Run {
             until = limit;
         }
         let book_sequence_max = *[0, 0, events, events + 3, events.saturating_sub(1)].choose(&mut self.random).unwrap();
-        let guard = Guard { valid_until: until, book_sequence_max };
+        let guard = BookGuard { valid_until: until, book_sequence_max };
         if self.random.random_bool(0.4) {
             let expires_at = orders.first().map_or(UnixSeconds::ZERO, |order| order.expires_at);
             return Operation::PlaceOrders { trader, market, orders, expires_at, guard };

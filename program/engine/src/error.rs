@@ -212,6 +212,16 @@ pub enum EngineError {
     /// Fee tiers of an exchange do not rise, or a discount or share is out of bounds.
     FeeScheduleInvalid = 714,
 
+    // 740: modes and what tightens
+    /// The exchange's mode does not allow this at present.
+    ModeForbids = 740,
+    /// No mode that can be set, or a time out of bounds.
+    ModeInvalid = 741,
+    /// What the guard asks for is not tighter than what there is.
+    NotTightening = 742,
+    /// The last halting ended less than a day ago.
+    HaltTooSoon = 743,
+
     // 800: protection pool
     /// The amount would buy or pay nothing.
     StakeTooSmall = 800,

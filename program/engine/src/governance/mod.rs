@@ -1,5 +1,8 @@
 //! Who may change an exchange, what may be changed, and how long that waits.
 
+pub mod guard;
+pub mod mode;
+
 use bytemuck::{Pod, Zeroable};
 
 /// Shortest delay of a change that loosens, in seconds: a day.
