@@ -12,7 +12,11 @@ use quantdesk_client::{
         book::{
             LadderMove, Moved, NewOrder, NewTrigger, OrderHandle, OrderKind, SelfTrade, Sides, Trading, TriggerHandle,
         },
-        governance::Delays,
+        governance::{
+            Delays,
+            guard::{self, Tightening},
+            mode::Mode,
+        },
         outflow, partner, pool,
         risk::{
             life,
@@ -161,6 +165,7 @@ enum Operation {
     ProcessQueue { target: Address },
     Fund { trader: Trader, atoms: u64 },
     Status { market: usize, status: MarketStatus },
+    Guard { wanted: Tightening },
     Sweep { cells: u16 },
     CancelForRisk { market: usize, target: Target, limit: u8 },
     Liquidate { keeper: Trader, market: usize, target: Target, limit: u8 },
@@ -202,6 +207,7 @@ impl Operation {
             Self::ProcessQueue { .. } => "ProcessWithdrawQueue",
             Self::Fund { .. } => "FundPool",
             Self::Status { .. } => "SetMarketStatus",
+            Self::Guard { .. } => "Guard",
             Self::Sweep { .. } => "Sweep",
             Self::CancelForRisk { .. } => "CancelForRisk",
             Self::Liquidate { .. } => "Liquidate",
@@ -251,6 +257,7 @@ impl Operation {
             Self::Status { market, status } => {
                 venue.set_market_status(desk.admin, desk.markets[*market].index, *status)
             }
+            Self::Guard { wanted } => venue.guard(desk.admin, wanted),
             Self::Collect { target, atoms } => venue.collect_fees(desk.admin, *target, QuoteAtoms::new(*atoms)),
             Self::Grow { cells } => venue.grow_ledger(desk.admin, *cells),
             Self::List { market, parameters } => venue.list_market(desk.admin, *market, parameters),
@@ -370,6 +377,7 @@ impl Operation {
             Self::Status { market, status } => {
                 life::set_status(&mut native.ledger()?, now, desk.markets[*market].index, *status as u8)?;
             }
+            Self::Guard { wanted } => guard::tighten(&mut native.ledger()?, now, wanted)?,
             Self::Sweep { cells } => {
                 scan::sweep(&mut native.ledger()?, now, *cells)?;
             }
@@ -676,6 +684,11 @@ impl Run {
             let then = self.desk.chain.unix_millis() + self.random.random_range(1_000..40_000);
             self.desk.chain.advance_to(then);
         }
+        // The chain stands still: time passes without a slot.
+        if self.random.random_bool(0.001) {
+            let then = self.desk.chain.unix_seconds() + self.random.random_range(200..5_000);
+            self.desk.chain.set_unix_seconds(then);
+        }
         if self.random.random_bool(0.01) {
             self.heading = std::array::from_fn(|_| self.random.random_range(850..1_150));
         }
@@ -759,7 +772,8 @@ impl Run {
                 limit: self.random.random_range(1..5),
             },
             560..620 => self.change(market),
-            620..630 => self.partner(trader),
+            620..624 => self.guard(market),
+            624..630 => self.partner(trader),
             630..655 => self.special(trader, market),
             655..675 => self.quote_ladder(trader, market),
             675..700 => self.conditional(trader, market),
@@ -836,6 +850,26 @@ impl Run {
         let sequence = ladder.sequence + u64::from(random.random_bool(0.9));
         let ladder = LadderHandle { number, position: ladder.position };
         Operation::MoveLadder { quoter, market, ladder, sequence, mid }
+    }
+
+    /// Mostly a mode for some seconds, seldom a cap.
+    fn guard(&mut self, market: usize) -> Operation {
+        let row = *self.desk.ledger_view().unwrap().row(self.desk.markets[market].index).unwrap();
+        let random = &mut self.random;
+        let less = |random: &mut ChaCha8Rng, cap: Lots| {
+            let cap = cap.get();
+            Lots::new(*[cap - 1, cap - cap / 50, cap, 0].choose(random).unwrap())
+        };
+        let wanted = match random.random_range(0..10) {
+            0 => Tightening::PositionMax { market: row.index, lots: less(random, row.position_max) },
+            1 => Tightening::InterestMax { market: row.index, lots: less(random, row.open_interest_max) },
+            _ => {
+                let modes = [Mode::CloseOnly, Mode::CloseOnly, Mode::WithdrawOnly, Mode::Halted, Mode::Active];
+                let seconds = *[0, 1, 2, 4, 8, 8, 15, 700_000].choose(random).unwrap();
+                Tightening::Mode { mode: *modes.choose(random).unwrap(), seconds }
+            }
+        };
+        Operation::Guard { wanted }
     }
 
     /// Somebody is named as referrer, or builders are allowed to charge.
@@ -1185,6 +1219,7 @@ fn assert_varied(run: &Run) {
         "UpdatePrice",
         "FundPool",
         "SetMarketStatus",
+        "Guard",
         "CancelByClientId",
         "AmendOrder",
         "SetLadder",

@@ -130,9 +130,12 @@ impl Trading<'_> {
     }
 
     /// Fails with `ModeForbids` unless the exchange's mode allows such an order at present.
+    ///
+    /// WHY: behind a black box, or the compiler keeps the header at hand from here to the last fill and spills others for it.
     #[inline(always)]
     pub(super) fn require_mode(&self, reduce_only: bool) -> Result<()> {
-        self.ledger.header.modes.require(Act::of_order(reduce_only), self.now.unix_seconds)
+        let header = core::hint::black_box(&*self.ledger.header);
+        header.modes.require(Act::of_order(reduce_only), self.now.unix_seconds)
     }
 
     /// WHY: out of line, since it is asked for from both sides of `place_order`, before and after.

@@ -130,13 +130,13 @@ impl Modes {
     /// Fails with `ModeForbids` unless the mode at this time allows `act`.
     #[inline(always)]
     pub fn require(&self, act: Act, now: UnixSeconds) -> Result<()> {
-        if now < self.restricted_until { self.require_restricted(act, now) } else { Ok(()) }
+        if now < self.restricted_until && self.forbids(act, now) { Err(EngineError::ModeForbids) } else { Ok(()) }
     }
 
     #[cold]
     #[inline(never)]
-    fn require_restricted(&self, act: Act, now: UnixSeconds) -> Result<()> {
-        if self.mode(now).allows(act) { Ok(()) } else { Err(EngineError::ModeForbids) }
+    fn forbids(&self, act: Act, now: UnixSeconds) -> bool {
+        !self.mode(now).allows(act)
     }
 
     /// Sets a mode for so many seconds from now, or as many of them as a halting has left. Returns when it ends.

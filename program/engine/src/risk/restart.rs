@@ -33,11 +33,17 @@ pub struct Passed {
 pub fn since_update(row: &MarketRow, now: Now) -> Passed {
     let seconds = now.unix_seconds.since(row.updated_at);
     let slots = now.slot.get().saturating_sub(row.updated_slot.get());
-    let still = seconds.saturating_sub(slots);
-    if still <= u64::from(STILL_SECONDS_MIN) || row.updated_at.is_zero() {
+    let most = slots.saturating_add(u64::from(STILL_SECONDS_MIN));
+    if seconds <= most { Passed { lived: seconds, still: 0 } } else { after_standstill(row, seconds, slots) }
+}
+
+#[cold]
+#[inline(never)]
+fn after_standstill(row: &MarketRow, seconds: u64, slots: u64) -> Passed {
+    if row.updated_at.is_zero() {
         return Passed { lived: seconds, still: 0 };
     }
-    Passed { lived: slots, still }
+    Passed { lived: slots, still: seconds.saturating_sub(slots) }
 }
 
 /// Says in the trail for how many seconds the chain stood still since the market's board was last updated.
