@@ -78,6 +78,7 @@ const fn case_of(tag: Tag) -> &'static str {
         Tag::SetMargin => "SetMargin, 3 tiers",
         Tag::CloseMarket => "CloseMarket",
         Tag::SealExchange => "SealExchange",
+        Tag::Guard => "Guard, a mode",
         Tag::ProcessWithdrawQueue => "ProcessWithdrawQueue",
         Tag::TransferCash => "TransferCash, 1 position",
         Tag::Heartbeat => "Heartbeat",

@@ -74,6 +74,16 @@ impl Vm {
         Ok(both - alone)
     }
 
+    /// The same for one that looks at its transaction without needing another instruction in it. Fails if it does not, or if an
+    /// invariant is broken afterwards.
+    pub fn accepted_in_sight(&mut self, desk: &Desk, instruction: &Instruction) -> Result<u64> {
+        let mut after = desk.clone();
+        let units = after.chain.send(instruction.clone())?.compute_units;
+        after.check()?;
+        self.measured.extend(instruction.data.first());
+        Ok(units)
+    }
+
     /// As [`Self::accepted`], for an instruction after which the desk does not know all markets, so that invariants are not
     /// checked.
     pub fn accepted_unchecked(&mut self, desk: &Desk, instruction: &Instruction) -> Result<u64> {

@@ -5,6 +5,7 @@ use bytemuck::{NoUninit, bytes_of};
 use quantdesk_engine::{
     CellIndex, Generation, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, Ticks, UnixSeconds,
     book::{NewLadder, NewOrder, NewTrigger, OrderHandle, Replacement, Sides, TriggerHandle},
+    governance::guard::Tightening,
     risk::{life::MarginParameters, listing::ListingParameters},
     state::MarketStatus,
     state::ledger::Policy,
@@ -18,7 +19,7 @@ use quantdesk_program::{
             update_price::UpdatePrice,
         },
         exchange::{
-            collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
+            collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger, guard::Guard,
             set_market_status::SetMarketStatus,
         },
         order::{
@@ -52,12 +53,15 @@ use solana_instruction::{AccountMeta, Instruction};
 
 use crate::{address, ladder::LadderHandle, order::Ticket};
 
-pub use quantdesk_program::instruction::{order::place_order::Guard, risk::Target};
+pub use quantdesk_program::instruction::{order::place_order::BookGuard, risk::Target};
 
 /// The System program.
 pub const SYSTEM_PROGRAM: Address = Address::from_str_const("11111111111111111111111111111111");
 /// The classic SPL Token program.
 pub const TOKEN_PROGRAM: Address = Address::from_str_const("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA");
+
+/// The sysvar that shows all instructions of the running transaction.
+pub const INSTRUCTIONS_SYSVAR: Address = Address::from_str_const("Sysvar1nstructions1111111111111111111111111");
 
 /// An exchange as its instructions name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +152,13 @@ impl Venue {
     pub fn seal_exchange(&self, admin: Address) -> Instruction {
         let accounts = vec![signer(admin), readonly(self.exchange), writable(self.ledger)];
         self.instruction(Tag::SealExchange, CellIndex::NIL, &[0u8; 0], accounts)
+    }
+
+    /// Tightens something at once; `guardian` is that of the exchange, or its admin.
+    pub fn guard(&self, guardian: Address, wanted: &Tightening) -> Instruction {
+        let accounts =
+            vec![signer(guardian), readonly(self.exchange), writable(self.ledger), readonly(INSTRUCTIONS_SYSVAR)];
+        self.instruction(Tag::Guard, CellIndex::NIL, &Guard::new(wanted), accounts)
     }
 
     /// Adds `cells` cells, 1 to 80, to the ledger.
@@ -293,7 +304,7 @@ impl Venue {
         order: &NewOrder,
         valid_until: UnixSeconds,
     ) -> Instruction {
-        let guard = Guard { valid_until, ..Guard::default() };
+        let guard = BookGuard { valid_until, ..BookGuard::default() };
         self.trade(Tag::PlaceOrder, trader, market, &PlaceOrder::new(trader.generation, order, &guard))
     }
 
@@ -311,7 +322,7 @@ impl Venue {
         market: &Address,
         orders: &[NewOrder],
         expires_at: UnixSeconds,
-        guard: &Guard,
+        guard: &BookGuard,
     ) -> Instruction {
         let arguments = PlaceOrders::new(trader.generation, count_of(orders), expires_at, guard);
         let mut instruction = self.trade(Tag::PlaceOrders, trader, market, &arguments);

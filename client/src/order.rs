@@ -7,7 +7,7 @@ use quantdesk_engine::{
     state::MarketRow,
 };
 
-use crate::instruction::Guard;
+use crate::instruction::BookGuard;
 
 /// Why a ticket is not an order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum TicketError {
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     order: NewOrder,
-    guard: Guard,
+    guard: BookGuard,
     builder: Option<Builder>,
 }
 
@@ -72,7 +72,7 @@ impl Ticket {
                 match_limit: 32,
                 peg_offset: 0,
             },
-            guard: Guard { valid_until: UnixSeconds::ZERO, book_sequence_max: 0 },
+            guard: BookGuard { valid_until: UnixSeconds::ZERO, book_sequence_max: 0 },
             builder: None,
         }
     }
@@ -165,7 +165,7 @@ impl Ticket {
     }
 
     /// When the instruction may run.
-    pub const fn guard(&self) -> Guard {
+    pub const fn guard(&self) -> BookGuard {
         self.guard
     }
 

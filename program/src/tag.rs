@@ -28,6 +28,8 @@ pub enum Tag {
     CloseMarket = 7,
     /// Ends the setting up of an exchange and lets cash in.
     SealExchange = 8,
+    /// Tightens something at once: a mode, a market's cap.
+    Guard = 12,
 
     // 20: traders
     /// Opens a trading account.
@@ -118,7 +120,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -127,6 +129,7 @@ impl Tag {
         Self::SetMargin,
         Self::CloseMarket,
         Self::SealExchange,
+        Self::Guard,
         Self::OpenTrader,
         Self::CloseTrader,
         Self::Deposit,
@@ -187,6 +190,7 @@ impl Tag {
             Self::SetMargin => "SetMargin",
             Self::CloseMarket => "CloseMarket",
             Self::SealExchange => "SealExchange",
+            Self::Guard => "Guard",
             Self::OpenTrader => "OpenTrader",
             Self::CloseTrader => "CloseTrader",
             Self::Deposit => "Deposit",

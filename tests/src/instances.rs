@@ -10,13 +10,14 @@ use quantdesk_client::{
     engine::{
         Lots, MarketIndex, Ppm, QuoteAtoms, Side, Ticks, UnixSeconds,
         book::{Quote, Replacement, Sides},
+        governance::{guard::Tightening, mode::Mode},
         risk::{
             life::MarginParameters,
             listing::{ListingParameters, TierParameters},
         },
         state::{MarketHeader, MarketStatus, ledger::Policy, market::market_size},
     },
-    instruction::{Guard, Target, Venue},
+    instruction::{BookGuard, Target, Venue},
     ladder::LadderTicket,
     trigger::TriggerTicket,
 };
@@ -66,6 +67,8 @@ pub enum Role {
     Pyth,
     /// Switchboard feed.
     Switchboard,
+    /// Instructions sysvar.
+    Instructions,
 }
 
 /// A valid instruction.
@@ -251,6 +254,10 @@ impl World {
             Tag::CloseMarket => {
                 (vec![Payer, Exchange, Ledger, Market], venue.close_market(admin, &desk.markets[OVER].address))
             }
+            Tag::Guard => {
+                let wanted = Tightening::Mode { mode: Mode::CloseOnly, seconds: 60 };
+                (vec![Signer, Exchange, Ledger, Instructions], venue.guard(admin, &wanted))
+            }
             _ => unreachable!(),
         }
     }
@@ -289,7 +296,7 @@ impl World {
             Tag::PlaceOrders => {
                 let orders = [ask(MARK + 1, 7).client_id(2).build(), ask(MARK + 2, 7).client_id(3).build()];
                 let venue = &scene.desk.venue;
-                venue.place_orders(&alice.trader, &market, &orders, UnixSeconds::ZERO, &Guard::default())
+                venue.place_orders(&alice.trader, &market, &orders, UnixSeconds::ZERO, &BookGuard::default())
             }
             Tag::CancelOrder => {
                 let (node, sequence) = read::handles(&scene.desk, &alice.trader, 0)[0];

@@ -182,6 +182,7 @@ fn replacement(world: &World, instance: &Instance, role: Role, sister: bool) -> 
                 SYSTEM_PROGRAM
             }
         }
+        Role::Instructions => CLOCK,
         Role::Pyth => other.markets[0].feeds[0],
         Role::Switchboard => other.markets[0].feeds[1],
     }
@@ -345,6 +346,7 @@ fn sister(tag: Tag, role: Role) -> Outcome {
         Role::TokenProgram => Refusal::WrongTokenProgram.into(),
         Role::Pyth => Refusal::OracleWrongFeed.into(),
         Role::Switchboard => Refusal::OracleWrongAccount.into(),
+        Role::Instructions => Refusal::WrongInstructionsSysvar.into(),
     }
 }
 
@@ -355,6 +357,7 @@ fn useless(tag: Tag, role: Role) -> Outcome {
         Role::Tokens if tag == Tag::ProcessWithdrawQueue => Refusal::WrongTarget.into(),
         Role::MarketRead => Refusal::WrongAddress.into(),
         Role::Switchboard => Refusal::OracleWrongAccount.into(),
+        Role::Instructions => Refusal::WrongInstructionsSysvar.into(),
         Role::BlankLedger | Role::NewExchange | Role::Authority => Refusal::WrongAddress.into(),
         Role::Vault if tag != Tag::CreateExchange => Refusal::WrongVault.into(),
         _ if is_program(role) => sister(tag, role),

@@ -57,7 +57,7 @@ const fn length(tag: Tag) -> usize {
         Tag::CloseMarket | Tag::SealExchange | Tag::ProcessWithdrawQueue | Tag::SettleMarket => 8,
         Tag::GrowLedger | Tag::CollectFees | Tag::SetMarketStatus | Tag::OpenTrader | Tag::CloseTrader => 16,
         Tag::Heartbeat | Tag::SetBuilderMax => 16,
-        Tag::SetReferrer => 24,
+        Tag::SetReferrer | Tag::Guard => 24,
         // With the instance's two orders.
         Tag::PlaceOrders => 104,
         Tag::CancelByClientId | Tag::CancelTrigger | Tag::EnforceDeadman => 24,
@@ -89,6 +89,8 @@ fn padding(tag: Tag) -> Vec<usize> {
             (20..24).chain(tiers).chain(116..120).collect()
         }
         Tag::SetBuilderMax => (14..16).collect(),
+        // What a mode has not: a market and lots.
+        Tag::Guard => (10..12).chain(16..24).collect(),
         Tag::PlaceOrders => (13..16).chain(65..68).chain(97..100).collect(),
         Tag::GrowLedger | Tag::CloseTrader | Tag::Deposit | Tag::Withdraw => (12..16).collect(),
         Tag::StakePool | Tag::RequestUnstake | Tag::Unstake | Tag::FundPool => (12..16).collect(),
@@ -516,6 +518,11 @@ fn risk_fields() -> Vec<Field> {
         field(Tag::SetMarketStatus, 10, 1, [0, 1, 3, 4, 5, 255], EngineError::MarketStatusInvalid),
         // A market that is over.
         field(Tag::SetMarketStatus, 8, 2, [1, 2], EngineError::MarketStatusInvalid),
+        // A cap has no mode; there is no fourth kind.
+        field(Tag::Guard, 8, 1, (1..=255).collect::<Vec<_>>(), Refusal::FieldInvalid),
+        field(Tag::Guard, 9, 1, [0], EngineError::ModeInvalid),
+        field(Tag::Guard, 9, 1, (4..=255).collect::<Vec<_>>(), Refusal::FieldInvalid),
+        field(Tag::Guard, 12, 4, [0, 604_801, 1 << 31, (1 << 32) - 1], EngineError::ModeInvalid),
         field(Tag::SetMargin, 8, 2, others, EngineError::MarketNotFound),
         field(Tag::SetMargin, 8, 2, [1, 2], EngineError::MarketStatusInvalid),
         field(Tag::SetMargin, 10, 1, [0, 1, 2], Refusal::FieldInvalid),

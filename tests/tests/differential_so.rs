@@ -12,7 +12,12 @@ use quantdesk_client::{
         book::{
             LadderMove, Moved, NewOrder, NewTrigger, OrderHandle, OrderKind, SelfTrade, Sides, Trading, TriggerHandle,
         },
-        governance::{Delays, seal},
+        governance::{
+            Delays,
+            guard::{self, Tightening},
+            mode::Mode,
+            seal,
+        },
         outflow, partner, pool,
         risk::{
             life,
@@ -31,7 +36,7 @@ use quantdesk_client::{
         },
     },
     error::ProgramError,
-    instruction::{Guard, Target, Trader},
+    instruction::{BookGuard, Target, Trader},
     ladder::{LadderHandle, LadderTicket},
     order::Ticket,
     trigger::TriggerTicket,
@@ -151,7 +156,7 @@ enum Operation {
     Withdraw { trader: Trader, tokens: Address, atoms: u64 },
     Place { trader: Trader, market: usize, order: NewOrder, until: UnixSeconds },
     PlaceTicket { trader: Trader, market: usize, ticket: Ticket },
-    PlaceOrders { trader: Trader, market: usize, orders: Vec<NewOrder>, expires_at: UnixSeconds, guard: Guard },
+    PlaceOrders { trader: Trader, market: usize, orders: Vec<NewOrder>, expires_at: UnixSeconds, guard: BookGuard },
     SetBuilderMax { trader: Trader, ppm: u16 },
     SetReferrer { trader: Trader, referrer: Target },
     Cancel { trader: Trader, market: usize, node: NodeIndex, sequence: Sequence },
@@ -161,6 +166,7 @@ enum Operation {
     ProcessQueue { target: Address },
     Fund { trader: Trader, atoms: u64 },
     Status { market: usize, status: MarketStatus },
+    Guard { wanted: Tightening },
     Sweep { cells: u16 },
     CancelForRisk { market: usize, target: Target, limit: u8 },
     Liquidate { keeper: Trader, market: usize, target: Target, limit: u8 },
@@ -203,6 +209,7 @@ impl Operation {
             Self::ProcessQueue { .. } => "ProcessWithdrawQueue",
             Self::Fund { .. } => "FundPool",
             Self::Status { .. } => "SetMarketStatus",
+            Self::Guard { .. } => "Guard",
             Self::Sweep { .. } => "Sweep",
             Self::CancelForRisk { .. } => "CancelForRisk",
             Self::Liquidate { .. } => "Liquidate",
@@ -253,6 +260,7 @@ impl Operation {
             Self::Status { market, status } => {
                 venue.set_market_status(desk.admin, desk.markets[*market].index, *status)
             }
+            Self::Guard { wanted } => venue.guard(desk.admin, wanted),
             Self::Collect { target, atoms } => venue.collect_fees(desk.admin, *target, QuoteAtoms::new(*atoms)),
             Self::Grow { cells } => venue.grow_ledger(desk.admin, *cells),
             Self::List { market, parameters } => venue.list_market(desk.admin, *market, parameters),
@@ -373,6 +381,7 @@ impl Operation {
             Self::Status { market, status } => {
                 life::set_status(&mut native.ledger()?, now, desk.markets[*market].index, *status as u8)?;
             }
+            Self::Guard { wanted } => guard::tighten(&mut native.ledger()?, now, wanted)?,
             Self::Sweep { cells } => {
                 scan::sweep(&mut native.ledger()?, now, *cells)?;
             }
@@ -546,7 +555,7 @@ impl Operation {
 }
 
 /// When the instruction may run.
-fn keep(trading: &Trading<'_>, guard: &Guard) -> Outcome {
+fn keep(trading: &Trading<'_>, guard: &BookGuard) -> Outcome {
     if !guard.valid_until.is_zero() && trading.now.unix_seconds > guard.valid_until {
         return Err(Refusal::InstructionExpired.into());
     }
@@ -681,6 +690,11 @@ impl Run {
             let then = self.desk.chain.unix_millis() + self.random.random_range(1_000..40_000);
             self.desk.chain.advance_to(then);
         }
+        // The chain stands still: time passes without a slot.
+        if self.random.random_bool(0.001) {
+            let then = self.desk.chain.unix_seconds() + self.random.random_range(200..5_000);
+            self.desk.chain.set_unix_seconds(then);
+        }
         if self.random.random_bool(0.01) {
             self.heading = std::array::from_fn(|_| self.random.random_range(850..1_150));
         }
@@ -768,7 +782,8 @@ impl Run {
                 limit: self.random.random_range(1..5),
             },
             560..620 => self.change(market),
-            620..630 => self.partner(trader),
+            620..624 => self.guard(market),
+            624..630 => self.partner(trader),
             630..655 => self.special(trader, market),
             655..675 => self.quote_ladder(trader, market),
             675..700 => self.conditional(trader, market),
@@ -847,6 +862,26 @@ impl Run {
         Operation::MoveLadder { quoter, market, ladder, sequence, mid }
     }
 
+    /// Mostly a mode for some seconds, seldom a cap.
+    fn guard(&mut self, market: usize) -> Operation {
+        let row = *self.desk.ledger_view().unwrap().row(self.desk.markets[market].index).unwrap();
+        let random = &mut self.random;
+        let less = |random: &mut ChaCha8Rng, cap: Lots| {
+            let cap = cap.get();
+            Lots::new(*[cap - 1, cap - cap / 50, cap, 0].choose(random).unwrap())
+        };
+        let wanted = match random.random_range(0..10) {
+            0 => Tightening::PositionMax { market: row.index, lots: less(random, row.position_max) },
+            1 => Tightening::InterestMax { market: row.index, lots: less(random, row.open_interest_max) },
+            _ => {
+                let modes = [Mode::CloseOnly, Mode::CloseOnly, Mode::WithdrawOnly, Mode::Halted, Mode::Active];
+                let seconds = *[0, 1, 2, 4, 8, 8, 15, 700_000].choose(random).unwrap();
+                Tightening::Mode { mode: *modes.choose(random).unwrap(), seconds }
+            }
+        };
+        Operation::Guard { wanted }
+    }
+
     /// Somebody is named as referrer, or builders are allowed to charge.
     fn partner(&mut self, trader: Trader) -> Operation {
         if self.random.random_bool(0.6) {
@@ -866,7 +901,7 @@ impl Run {
             until = limit;
         }
         let book_sequence_max = *[0, 0, events, events + 3, events.saturating_sub(1)].choose(&mut self.random).unwrap();
-        let guard = Guard { valid_until: until, book_sequence_max };
+        let guard = BookGuard { valid_until: until, book_sequence_max };
         if self.random.random_bool(0.4) {
             let expires_at = orders.first().map_or(UnixSeconds::ZERO, |order| order.expires_at);
             return Operation::PlaceOrders { trader, market, orders, expires_at, guard };
@@ -1202,6 +1237,7 @@ fn assert_varied(run: &Run) {
         "SetMarketStatus",
         "ListMarket",
         "SealExchange",
+        "Guard",
         "CancelByClientId",
         "AmendOrder",
         "SetLadder",

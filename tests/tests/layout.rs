@@ -8,6 +8,7 @@ use quantdesk_client::{
     engine::{
         CellIndex, EngineError, NodeIndex, QuoteAtoms, Side,
         book::{OrderHandle, Quote},
+        governance::mode::Modes,
         outflow::Bucket,
         risk::{
             life::MarginParameters,
@@ -32,7 +33,7 @@ use quantdesk_program::{
             run_delayed::RunDelayed, sweep::Sweep, update_price::UpdatePrice,
         },
         exchange::{
-            collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
+            collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger, guard::Guard,
             set_market_status::SetMarketStatus,
         },
         order::{
@@ -89,11 +90,13 @@ layout! {
         header 0 exchange 16 vault 48 mint 80 total 112 pool 120 fees 128 withdraw_queue 136 events_written 144 cells 152
         generation 172 markets_len 176 mint_decimals 178 sealed 179 traders 180 policy 184 outflow 280 pool_shares 296
         pool_epoch 304 bankrupts 308 queue_first 312 queue_last 316 queue_len 320 sweep_cursor 324 watch 328
+        modes 456
     }
     Policy: 96, align 8 { outflow_rate 0 queue_seconds 4 outflow_floor 8 pool_fee_share 16 unstake_seconds 20 fees 24 }
     FeeSchedule: 72, align 8 { tiers 0 referral_share 64 }
     FeeTier: 16, align 8 { volume_min 0 discount 8 }
     Watched: 16, align 4 { trader 0 generation 4 health 8 seen_at 12 }
+    Modes: 40, align 8 {}
     Bucket: 16, align 8 {}
     FreeList: 16, align 4 {}
     MarketRow: 640, align 8 {
@@ -166,6 +169,7 @@ layout! {
     TierParameters: 16, align 8 { notional_max 0 rate 8 }
     GrowLedger: 8, align 4 { cells 0 }
     CollectFees: 8, align 8 { atoms 0 }
+    Guard: 16, align 8 { kind 0 mode 1 market 2 seconds 4 lots 8 }
     OpenTrader: 8, align 2 { sub_account 0 }
     CloseTrader: 8, align 4 { generation 0 }
     MoveCash: 16, align 8 { generation 0 atoms 8 }
@@ -230,6 +234,7 @@ fn tags_are_unique_and_in_their_blocks() {
         ("SetMargin", 6),
         ("CloseMarket", 7),
         ("SealExchange", 8),
+        ("Guard", 12),
         ("OpenTrader", 20),
         ("CloseTrader", 21),
         ("Deposit", 22),
@@ -307,7 +312,7 @@ const REFUSALS: [(&str, u32); 30] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 91] = [
+const ENGINE_ERRORS: [(&str, u32); 95] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -388,6 +393,10 @@ const ENGINE_ERRORS: [(&str, u32); 91] = [
     ("FeeScheduleInvalid", 714),
     ("ExchangeSealed", 715),
     ("ExchangeNotSealed", 716),
+    ("ModeForbids", 740),
+    ("ModeInvalid", 741),
+    ("NotTightening", 742),
+    ("HaltTooSoon", 743),
     ("StakeTooSmall", 800),
     ("StakeTooLarge", 801),
     ("UnstakeNotDue", 802),

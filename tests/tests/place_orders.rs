@@ -3,7 +3,7 @@
 use quantdesk_client::{
     Refusal,
     engine::{EngineError, Side, UnixSeconds, book::NewOrder},
-    instruction::{Guard, Trader},
+    instruction::{BookGuard, Trader},
 };
 use quantdesk_tests::{
     read, refuses,
@@ -12,7 +12,7 @@ use quantdesk_tests::{
 use solana_instruction::Instruction;
 
 fn batch(scene: &Scene, party: &Party, orders: &[NewOrder]) -> Instruction {
-    let (market, guard) = (scene.market(), Guard::default());
+    let (market, guard) = (scene.market(), BookGuard::default());
     scene.desk.venue.place_orders(&party.trader, &market, orders, UnixSeconds::ZERO, &guard)
 }
 
@@ -34,7 +34,7 @@ fn orders_are_placed_in_the_order_given() {
     ];
     let expires_at = UnixSeconds::new(scene.desk.chain.unix_seconds() + 60);
     let market = scene.market();
-    let instruction = scene.desk.venue.place_orders(&bob.trader, &market, &orders, expires_at, &Guard::default());
+    let instruction = scene.desk.venue.place_orders(&bob.trader, &market, &orders, expires_at, &BookGuard::default());
     scene.desk.chain.send(instruction).unwrap();
     scene.desk.check().unwrap();
     assert_eq!(read::position(&scene.desk, &bob.trader, 0).unwrap().1.base.get(), 30);
@@ -120,7 +120,7 @@ fn guards_and_authority() {
     let (market, now) = (scene.market(), scene.desk.chain.unix_seconds());
     let orders = [bid(MARK - 1, 1).build()];
     let guarded = |scene: &Scene, trader: &Trader, valid_until: i64, book_sequence_max: u64| {
-        let guard = Guard { valid_until: UnixSeconds::new(valid_until), book_sequence_max };
+        let guard = BookGuard { valid_until: UnixSeconds::new(valid_until), book_sequence_max };
         scene.desk.venue.place_orders(trader, &market, &orders, UnixSeconds::ZERO, &guard)
     };
     let late = guarded(&scene, &bob.trader, now - 1, seen);

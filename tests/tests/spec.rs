@@ -10,13 +10,17 @@ use quantdesk_client::{
             NewOrder, ORDERS_MAX, ORDERS_PER_POSITION_MAX, OrderHandle, OrderKind, Replacement, SelfTrade, Sides,
             TWAP_INTERVAL_MAX, TWAP_SLICES_MAX, TWAP_SLICES_MIN, TriggerHandle,
         },
+        governance::{
+            guard::Tightening,
+            mode::{self, Act, Mode, Modes},
+        },
         money::TOTAL_MAX,
         partner,
         risk::{
             fee, life,
             listing::{self, ListingParameters, RiskParameters, TierParameters},
             price::{Action, CLOCK_SKEW_SECONDS, Validity},
-            tier,
+            restart, tier,
         },
         slab::free_list::{FreeList, NIL},
         state::{
@@ -29,7 +33,7 @@ use quantdesk_client::{
             market, row, stake,
         },
     },
-    instruction::{Guard, SYSTEM_PROGRAM, TOKEN_PROGRAM, Target, Trader, Venue},
+    instruction::{BookGuard, SYSTEM_PROGRAM, TOKEN_PROGRAM, Target, Trader, Venue},
     ladder::{LadderHandle, LadderTicket},
     order::Ticket,
     trigger::TriggerTicket,
@@ -51,6 +55,7 @@ use quantdesk_program::{
             collect_fees::CollectFees,
             create_exchange::CreateExchange,
             grow_ledger::{CELLS_MAX, GrowLedger},
+            guard::Guard,
         },
         order::{
             amend_order::AmendOrder,
@@ -246,7 +251,7 @@ fn account_layouts() {
     same_account!(LedgerHeader {
         header, exchange, vault, mint, total, pool, fees, withdraw_queue, events_written, cells, generation,
         markets_len, mint_decimals, sealed, traders, policy, outflow, pool_shares, pool_epoch, bankrupts, queue_first,
-        queue_last, queue_len, sweep_cursor, watch,
+        queue_last, queue_len, sweep_cursor, watch, modes,
     }, private events_capacity);
     same_account!(Policy { outflow_rate, queue_seconds, outflow_floor, pool_fee_share, unstake_seconds, fees });
     same_account!(FeeSchedule { tiers, referral_share });
@@ -256,6 +261,7 @@ fn account_layouts() {
         section("FeeSchedule: 72 bytes")
             .contains("FeeTier is 16 bytes: `volume_min` u64, `discount` u32 in ppm, 4 zero")
     );
+    same_account!(Modes {}, private restricted_until, close_only_until, halt_until, halt_started, halt_mode);
     same_account!(Watched { trader, generation, health, seen_at });
     same_account!(MarketRow {
         market, index, sources_min, sources_len, tick_size, lot_size, tick_value, price_max, lots_min, lots_max,
@@ -329,7 +335,7 @@ fn place(heading: &str, name: &str) -> usize {
     let (_, offset, bytes) = found.unwrap_or_else(|| panic!("{heading}: {name}"));
     let expected = match name {
         "tiers" => 144,
-        "fresh_until" => 8,
+        "fresh_until" | "restricted_until" | "close_only_until" | "halt_until" => 8,
         "market_sources" => 128,
         "sources" => 64 * size_of::<OracleSource>(),
         "tiers_len" => 1,
@@ -420,6 +426,15 @@ fn private_fields_stand_where_listed() {
     assert!(!node.is_reduce_only() && node.side() == Side::Ask);
     let node: OrderNode = patched(place("OrderNode: 64 bytes", "flags"), &[2]);
     assert!(!node.is_reduce_only() && node.is_parent());
+
+    let until = |name: &str| patched::<Modes>(place("Modes: 40 bytes", name), &[9]);
+    assert_eq!(until("restricted_until").restricted_until(), UnixSeconds::new(9));
+    for (name, mode) in [("close_only_until", Mode::CloseOnly), ("halt_until", Mode::Halted)] {
+        assert_eq!([8, 9].map(|now| until(name).mode(UnixSeconds::new(now))), [mode, Mode::Active]);
+    }
+    let mut withdrawing = until("halt_until");
+    bytemuck::bytes_of_mut(&mut withdrawing)[place("Modes: 40 bytes", "halt_mode")] = 2;
+    assert_eq!(withdrawing.mode(UnixSeconds::new(8)), Mode::WithdrawOnly);
 
     let list = bytemuck::cast::<FreeList, [u32; 4]>(FreeList::new(7));
     assert_eq!(list, [NIL, 0, 0, 7]);
@@ -559,7 +574,7 @@ fn instruction(tag: Tag) -> Instruction {
         }
         Tag::PlaceOrders => {
             let orders: [NewOrder; 2] = [Ticket::of(Side::Bid, Ticks::new(1), Lots::new(1)).build(); 2];
-            venue.place_orders(&trader, &market, &orders, UnixSeconds::ZERO, &Guard::default())
+            venue.place_orders(&trader, &market, &orders, UnixSeconds::ZERO, &BookGuard::default())
         }
         Tag::CancelOrder => venue.cancel_order(&trader, &market, handle.0, handle.1),
         Tag::CancelAll => venue.cancel_all(&trader, &market, Sides::Both, 1),
@@ -592,6 +607,7 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::SetMargin => venue.set_margin(name(6), &Zeroable::zeroed()),
         Tag::CloseMarket => venue.close_market(name(6), &market),
         Tag::SealExchange => venue.seal_exchange(name(6)),
+        Tag::Guard => venue.guard(name(6), &Tightening::Mode { mode: Mode::Halted, seconds: 1 }),
         Tag::SettleMarket => venue.settle_market(&market),
         Tag::SettleMarketPosition => venue.settle_market_position(&market, target, target),
         Tag::Sweep => venue.sweep(1),
@@ -688,6 +704,7 @@ fn arguments_of_administration_and_collateral() {
     same_layout!("CreateExchange", tabular(Tag::CreateExchange), CreateExchange { id, events_capacity, policy });
     same_layout!("GrowLedger", inline(Tag::GrowLedger), GrowLedger { cells });
     same_layout!("CollectFees", inline(Tag::CollectFees), CollectFees { atoms });
+    same_layout!("Guard", inline(Tag::Guard), Guard { kind, mode, market, seconds, lots });
     same_layout!("OpenTrader", inline(Tag::OpenTrader), OpenTrader { sub_account });
     same_layout!("CloseTrader", inline(Tag::CloseTrader), CloseTrader { generation });
     same_layout!("Deposit", inline(Tag::Deposit), MoveCash { generation, atoms });
@@ -969,7 +986,7 @@ fn listing_bounds_and_limits() {
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 32] = [
+    let limits: [(&str, u64); 36] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
@@ -1002,6 +1019,10 @@ fn listing_bounds_and_limits() {
         ("`TWAP_INTERVAL_MAX`", TWAP_INTERVAL_MAX.into()),
         ("`DEADMAN_SECONDS_MIN`", account::DEADMAN_SECONDS_MIN.into()),
         ("`DEADMAN_SECONDS_MAX`", account::DEADMAN_SECONDS_MAX.into()),
+        ("`HALT_SECONDS_MAX`", mode::HALT_SECONDS_MAX.into()),
+        ("`QUIET_SECONDS`", mode::QUIET_SECONDS.into()),
+        ("`CLOSE_ONLY_SECONDS_MAX`", mode::CLOSE_ONLY_SECONDS_MAX.into()),
+        ("`STILL_SECONDS_MIN`", restart::STILL_SECONDS_MIN.into()),
     ];
     let listed = table("13 Limits", "limit");
     let expected = limits.map(|(name, value)| vec![value.to_string(), name.to_string()]);
@@ -1052,6 +1073,22 @@ fn oracle_programs_and_sizes() {
 // ---- Errors
 
 /// Code and name.
+#[test]
+fn modes_and_acts_cell_by_cell() {
+    let rows = table("Modes", "value");
+    assert_eq!(rows.len(), Mode::ALL.len());
+    for (row, mode) in rows.iter().zip(Mode::ALL) {
+        let allowed = [Act::Open, Act::Reduce, Act::PayOut].map(|act| if mode.allows(act) { "yes" } else { "no" });
+        let [open, reduce, out] = allowed.map(String::from);
+        assert_eq!(*row, [mode.byte().to_string(), format!("`{mode:?}`"), open, reduce, out]);
+    }
+    // The longest time that an exit can be refused beyond the queue's.
+    assert_eq!(2 * mode::HALT_SECONDS_MAX, 43_200);
+    assert!(section("Modes").contains("`queue_seconds` + 43,200 seconds at most"));
+    let hidden = u64::from(listing::FRESH_SECONDS_MAX) + CLOCK_SKEW_SECONDS as u64;
+    assert_eq!(u64::from(restart::STILL_SECONDS_MIN), hidden);
+}
+
 fn listed_errors() -> Vec<(u32, String)> {
     let rows = table("12 Error codes", "code");
     rows.iter().map(|row| (row[0].parse().unwrap(), code(&row[1])[0].to_string())).collect()

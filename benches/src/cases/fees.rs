@@ -10,7 +10,7 @@ use quantdesk_client::{
             ledger::Policy,
         },
     },
-    instruction::{Guard, Target, Trader},
+    instruction::{BookGuard, Target, Trader},
 };
 use quantdesk_sim::desk::{DeskConfig, POLICY};
 
@@ -45,7 +45,7 @@ pub fn placing() -> Vec<Case> {
 fn batch(vm: &mut Vm, stage: &Stage, count: u32) -> Result<u64> {
     let orders: Vec<NewOrder> =
         (0..count).map(|place| bid(MARK - HALF - place * STEP, SOL).post_only().build()).collect();
-    let (market, guard) = (stage.market(), Guard::default());
+    let (market, guard) = (stage.market(), BookGuard::default());
     let instruction = stage.desk.venue.place_orders(&stage.alice, &market, &orders, UnixSeconds::ZERO, &guard);
     vm.accepted(&stage.desk, &instruction)
 }

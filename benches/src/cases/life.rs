@@ -4,7 +4,9 @@ use anyhow::{Context, Result};
 use quantdesk_client::{
     Address,
     engine::{
-        Ppm, QuoteAtoms, outflow,
+        Ppm, QuoteAtoms,
+        governance::{guard::Tightening, mode::Mode},
+        outflow,
         risk::life::MarginParameters,
         state::{MarketStatus, ledger::Policy},
     },
@@ -97,6 +99,15 @@ fn market_cases() -> Vec<Case> {
             let (_, address) = abandoned(&mut stage, false)?;
             stage.desk.chain.send(stage.desk.venue.settle_market(&address))?;
             vm.accepted_unchecked(&stage.desk, &stage.desk.venue.close_market(stage.desk.admin, &address))
+        }),
+        Case::new("Guard, a mode", |vm, stage| {
+            let wanted = Tightening::Mode { mode: Mode::CloseOnly, seconds: 60 };
+            vm.accepted_in_sight(&stage.desk, &stage.desk.venue.guard(stage.desk.admin, &wanted))
+        }),
+        Case::new("Guard, a cap", |vm, stage| {
+            let listed = &stage.desk.markets[MARKET];
+            let wanted = Tightening::InterestMax { market: listed.index, lots: listed.parameters.lots_max };
+            vm.accepted_in_sight(&stage.desk, &stage.desk.venue.guard(stage.desk.admin, &wanted))
         }),
     ]
 }

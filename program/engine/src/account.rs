@@ -2,7 +2,7 @@
 
 use crate::{
     error::{EngineError, Result},
-    governance::seal,
+    governance::{mode::Act, seal},
     money, outflow,
     risk::{margin, price::Action},
     state::{CashEventKind, Cell, Key, Ledger, LedgerHeader, PositionCell, TraderCell, ledger::trader_mut},
@@ -83,7 +83,7 @@ pub enum Withdrawal {
 }
 
 /// Books a withdrawal to the token account `target`: as paid if the outflow limiter lets it out and nobody waits, else at
-/// the end of the queue. Fails with `AmountZero`, with `AccountBankrupt`, with `PriceNotValidForAction` while exposed to a
+/// the end of the queue. Fails with `ModeForbids`, `AmountZero`, with `AccountBankrupt`, with `PriceNotValidForAction` while exposed to a
 /// price that is not fresh, with `WithdrawExceedsAvailable`; if it has to wait, with `WithdrawalWaiting` or `LedgerFull`.
 pub fn withdraw(
     ledger: &mut Ledger<'_>,
@@ -129,9 +129,10 @@ pub fn transfer(
     ledger.record_amount(now, target, CashEventKind::CashTransferred, amount.get())
 }
 
-/// Fails with `AmountZero`, with `AccountBankrupt`, with `PriceNotValidForAction` while exposed to a price that is not
+/// Fails with `ModeForbids`, `AmountZero`, with `AccountBankrupt`, with `PriceNotValidForAction` while exposed to a price that is not
 /// fresh, or with `WithdrawExceedsAvailable`: what is not withdrawable must not leave the account in any way.
 pub fn require_free(ledger: &Ledger<'_>, now: Now, trader: CellIndex, atoms: QuoteAtoms) -> Result<()> {
+    ledger.header.modes.require(Act::PayOut, now.unix_seconds)?;
     if atoms.is_zero() {
         return Err(EngineError::AmountZero);
     }
@@ -149,8 +150,9 @@ pub fn require_free(ledger: &Ledger<'_>, now: Now, trader: CellIndex, atoms: Quo
 
 /// Books the payment of earned fees: the pool's share goes to the pool, the rest is returned and the caller sends it. When
 /// there is no account and no share of the pool any more, what is left of the pool counts as fees. Fails
-/// with `AmountZero`, with `WithdrawExceedsAvailable`, or with `OutflowLimited` if the rest may not leave at once.
+/// with `ModeForbids`, `AmountZero`, with `WithdrawExceedsAvailable`, or with `OutflowLimited` if the rest may not leave at once.
 pub fn collect_fees(ledger: &mut Ledger<'_>, now: Now, atoms: QuoteAtoms) -> Result<QuoteAtoms> {
+    ledger.header.modes.require(Act::PayOut, now.unix_seconds)?;
     if atoms.is_zero() {
         return Err(EngineError::AmountZero);
     }

@@ -216,6 +216,16 @@ pub enum EngineError {
     /// The exchange is not sealed: nothing can be deposited yet.
     ExchangeNotSealed = 716,
 
+    // 740: modes and what tightens
+    /// The exchange's mode does not allow this at present.
+    ModeForbids = 740,
+    /// No mode that can be set, or a time out of bounds.
+    ModeInvalid = 741,
+    /// What the guard asks for is not tighter than what there is.
+    NotTightening = 742,
+    /// The last halting ended less than a day ago.
+    HaltTooSoon = 743,
+
     // 800: protection pool
     /// The amount would buy or pay nothing.
     StakeTooSmall = 800,

@@ -61,6 +61,7 @@ fn require(holds: bool, id: &'static str, rule: &'static str, place: impl Into<i
 /// has a row but no account, so it is left out of `markets`.
 pub fn check_all(ledger: &LedgerView<'_>, markets: &[MarketView<'_>], vault_tokens: u64) -> Check {
     conservation(ledger, vault_tokens)?;
+    modes(ledger)?;
     arena(ledger.cells, ledger.header.cells)?;
     queue(ledger)?;
     pool(ledger)?;
@@ -105,6 +106,12 @@ pub fn conservation(ledger: &LedgerView<'_>, vault_tokens: u64) -> Check {
     require(sum == total, "M1", "sum of buckets equals the total", sum)?;
     require(i128::from(vault_tokens) >= total, "M1", "vault holds at least the total", i128::from(vault_tokens))?;
     require(header.fees.get().get() >= 0, "M5", "fees are never negative", header.fees.get().get())
+}
+
+/// H1: a halting lasts no longer than it may, and orders look at the later end of all restrictions.
+pub fn modes(ledger: &LedgerView<'_>) -> Check {
+    let modes = &ledger.header.modes;
+    require(modes.is_well_formed(), "H1", "modes end in their time", modes.restricted_until().get())
 }
 
 /// M1b: what all accounts are worth at mark, with what they owe each other of funding and all other buckets, is the total

@@ -13,7 +13,7 @@
 //! * [`risk`] — price board, funding, margin, fees, positions, liquidation, deleveraging, market life.
 //! * [`outflow`] — what may leave the vault, and the queue of what must wait. [`pool`] — the protection pool.
 //! * [`partner`] — builders and referrers.
-//! * [`governance`] — roles, delays, changes.
+//! * [`governance`] — roles, delays, changes, modes.
 //! * [`invariant`] — every checked invariant, once, by its id in `SPEC.md`.
 //!
 //! # Errors leave partial changes

@@ -7,6 +7,7 @@
 
 use crate::{
     error::{EngineError, Result},
+    governance::mode::Act,
     math, money,
     state::{
         CashEventKind, Cell, Key, Ledger, LedgerHeader, LedgerView, WithdrawalCell,
@@ -137,9 +138,10 @@ pub fn waiting<'a>(ledger: &LedgerView<'a>) -> impl Iterator<Item = (CellIndex, 
 }
 
 /// The first waiting withdrawal, if the bucket lets it out or it has waited as long as anybody has to. Fails with
-/// `QueueNotDue`.
+/// `ModeForbids` or `QueueNotDue`.
 pub fn due(ledger: &LedgerView<'_>, now: UnixSeconds) -> Result<WithdrawalCell> {
     let header = ledger.header;
+    header.modes.require(Act::PayOut, now)?;
     if header.queue_first.is_nil() {
         return Err(EngineError::QueueNotDue);
     }

@@ -14,6 +14,7 @@
 use crate::{
     account,
     error::{EngineError, Result},
+    governance::mode::Act,
     math, money,
     risk::price::Validity,
     state::{CashEventKind, Ledger, LedgerHeader, LedgerView, MarketRow, TraderCell, ledger, stake::PoolStake},
@@ -64,7 +65,7 @@ pub fn repay(header: &mut LedgerHeader, trader: &mut TraderCell) -> Result<Quote
     Ok(atoms)
 }
 
-/// Turns free cash into shares. Fails as a withdrawal would: `AmountZero`, `AccountBankrupt`, `PriceNotValidForAction`,
+/// Turns free cash into shares. Fails as a withdrawal would: `ModeForbids`, `AmountZero`, `AccountBankrupt`, `PriceNotValidForAction`,
 /// `WithdrawExceedsAvailable`; or with `StakeTooSmall` if it buys no share.
 pub fn stake(
     ledger: &mut Ledger<'_>,
@@ -111,10 +112,11 @@ pub fn request_unstake(
     ledger.record_amount(now, trader, CashEventKind::UnstakeRequested, amount)
 }
 
-/// Pays the shares asked for into the trader's cash. Fails with `UnstakeNotDue` before the policy's time has passed, a week
+/// Pays the shares asked for into the trader's cash. Fails with `ModeForbids`, with `UnstakeNotDue` before the policy's time has passed, a week
 /// after that, or if nothing was asked for; with `PoolClosed` while a loss may be open; with `StakeTooSmall` if the shares
 /// are worth nothing.
 pub fn unstake(ledger: &mut Ledger<'_>, stake: &mut PoolStake, now: Now, trader: CellIndex) -> Result<()> {
+    ledger.header.modes.require(Act::PayOut, now.unix_seconds)?;
     enter_epoch(stake, ledger.header);
     let due = stake.requested_at.plus(ledger.header.policy.unstake_seconds)?;
     let lapsed = now.unix_seconds > due.plus(UNSTAKE_WINDOW_SECONDS)?;

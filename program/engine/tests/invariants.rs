@@ -8,6 +8,10 @@ use quantdesk_engine::{
     Slot, Ticks, UnixSeconds,
     account::Withdrawal,
     book::{NewLadder, NewLadderSide, NewOrder, NewTrigger, OrderKind},
+    governance::{
+        guard::{self, Tightening},
+        mode::Mode,
+    },
     state::{
         Cell, Condition, Ladder, LadderLevel, Ledger, LedgerHeader, Market, MarketHeader, MarketRow, PositionCell,
         Reference, TraderCell, TriggerCell, WithdrawalCell, annex::ANNEX_SIZE, ledger::Policy, market::Deleverage,
@@ -190,6 +194,29 @@ fn inv_m1_a_missing_or_extra_atom_anywhere_is_found() {
     assert_eq!(found(&world), ("M1", "vault holds at least the total"));
     world.vault += 2;
     assert_eq!(found(&world), ("none", "nothing found"), "a donation changes nothing");
+}
+
+#[test]
+fn inv_h1_modes_that_contradict_themselves_are_found() {
+    // Restricted until 60 seconds from now; halted since now.
+    let damaged = |place: usize, bytes: &[u8]| {
+        let mut world = busy();
+        let halt = Tightening::Mode { mode: Mode::Halted, seconds: 60 };
+        world.ledger(|ledger, now| guard::tighten(ledger, now, &halt)).unwrap();
+        assert_eq!(world.check(), Ok(()));
+        let damaged = world.ledger(|ledger, _| {
+            bytemuck::bytes_of_mut(&mut ledger.header.modes)[place..place + bytes.len()].copy_from_slice(bytes);
+            Ok(())
+        });
+        assert_eq!(damaged, Ok(()));
+        found(&world)
+    };
+    let broken = ("H1", "modes end in their time");
+    for (place, number) in [(0, 0i64), (0, i64::MAX), (8, i64::MAX), (16, i64::MAX), (16, 0), (24, 0), (24, i64::MAX)] {
+        assert_eq!(damaged(place, &number.to_le_bytes()), broken, "{place}: {number}");
+    }
+    assert_eq!([0, 1, 4, 255].map(|mode| damaged(32, &[mode])), [broken; 4]);
+    assert_eq!(damaged(39, &[1]), broken);
 }
 
 #[test]

@@ -222,13 +222,14 @@ impl Trading<'_> {
         Ok(())
     }
 
-    /// Whether a waiting taker may run now: the market takes it, it has not expired, it has something to do, open interest
+    /// Whether a waiting taker may run now: the exchange's mode and the market take it, it has not expired, it has something to do, open interest
     /// stays within its cap, and its account stays at or above maintenance margin.
     fn may_run(&self, node: &OrderNode) -> Result<bool> {
         let (row, reducing) = (self.row()?, node.is_reduce_only());
         let (accepted, action) =
             if reducing { (row.accepts_reducing(), Action::Reduce) } else { (row.is_active(), Action::Place) };
         let open = accepted
+            && self.require_mode(reducing).is_ok()
             && !self.market.header.deleverage.is_running()
             && row.validity(self.now.unix_seconds).allows(action)
             && !node.is_expired(self.now.unix_seconds);

@@ -111,14 +111,15 @@ impl Trading<'_> {
         self.record_trigger(TradeEventKind::TriggerMoved, &moved, keeper, QuoteAtoms::ZERO)
     }
 
-    /// The order of a trigger that is due, unless it is clear that the engine would refuse it: nothing to reduce, market
-    /// reduce-only or standing still, limit outside the band, end of a limit order near.
+    /// The order of a trigger that is due, unless it is clear that the engine would refuse it: nothing to reduce, forbidden
+    /// by the exchange's mode, market reduce-only or standing still, limit outside the band, end of a limit order near.
     fn firing(&self, trigger: &TriggerCell, held: &PositionCell, reference: Ticks) -> Result<Option<Firing>> {
         let (row, side, reduce_only) = (self.row()?, trigger.side(), trigger.is_reduce_only());
         let wanted = wanted(trigger, held)?;
         let taking = trigger.limit.is_zero();
         let price = if taking { worst_price(trigger, reference, row) } else { trigger.limit };
         let accepted = if reduce_only { row.accepts_reducing() } else { row.is_active() };
+        let accepted = accepted && self.require_mode(reduce_only).is_ok();
         // One that might have to wait must not end before its turn.
         let soonest = self.now.unix_seconds.plus(self.market.header.taker_delay)?;
         let late = trigger.expires_at <= self.now.unix_seconds || trigger.expires_at < soonest;

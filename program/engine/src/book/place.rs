@@ -7,6 +7,7 @@ use super::{
 use crate::{
     account,
     error::{EngineError, Result},
+    governance::mode::Act,
     risk::{
         margin::{self, InitialMargin},
         position,
@@ -22,7 +23,7 @@ pub const ORDERS_PER_POSITION_MAX: u32 = 128;
 impl Trading<'_> {
     /// Places an order of `trader`. On `Err` the views are left in an undefined state and must be discarded.
     ///
-    /// Fails with `MarketNotActive`, `PriceNotValidForAction`, `OrderPriceOutOfRange`, `OrderOutsideBand`,
+    /// Fails with `ModeForbids`, `MarketNotActive`, `PriceNotValidForAction`, `OrderPriceOutOfRange`, `OrderOutsideBand`,
     /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `PegNotForSale`, `ClientIdInUse`,
     /// `ReduceOnlyNothingToReduce`, `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
     /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`;
@@ -128,6 +129,15 @@ impl Trading<'_> {
         if self.market.header.deleverage.is_running() { Err(EngineError::DeleverageRunning) } else { Ok(()) }
     }
 
+    /// Fails with `ModeForbids` unless the exchange's mode allows such an order at present.
+    ///
+    /// WHY: behind a black box, or the compiler keeps the header at hand from here to the last fill and spills others for it.
+    #[inline(always)]
+    pub(super) fn require_mode(&self, reduce_only: bool) -> Result<()> {
+        let header = core::hint::black_box(&*self.ledger.header);
+        header.modes.require(Act::of_order(reduce_only), self.now.unix_seconds)
+    }
+
     /// WHY: out of line, since it is asked for from both sides of `place_order`, before and after.
     #[inline(never)]
     pub(super) fn initial_margin(&self, trader: CellIndex) -> Result<InitialMargin> {
@@ -148,6 +158,7 @@ impl Trading<'_> {
     #[inline(always)]
     pub(super) fn check_order(&self, order: &NewOrder) -> Result<bool> {
         self.require_moving()?;
+        self.require_mode(order.reduce_only)?;
         let row = self.row()?;
         let (accepted, action) =
             if order.reduce_only { (row.accepts_reducing(), Action::Reduce) } else { (row.is_active(), Action::Place) };

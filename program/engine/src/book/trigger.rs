@@ -75,7 +75,7 @@ impl Trading<'_> {
     /// Places a trigger of `trader` and takes its tip out of cash. On `Err` the views are left in an undefined state and must be
     /// discarded.
     ///
-    /// Fails with `TriggerInvalid`, `OrderPriceOutOfRange`, `OrderLotsOutOfRange`, `MarketNotActive`, `OrderExpired`,
+    /// Fails with `TriggerInvalid`, `OrderPriceOutOfRange`, `OrderLotsOutOfRange`, `ModeForbids`, `MarketNotActive`, `OrderExpired`,
     /// `AccountBankrupt`, `TriggerTipTooLarge`, `PriceNotValidForAction` or `WithdrawExceedsAvailable` if the tip is not
     /// withdrawable, `LedgerFull`, `ReduceOnlyNothingToReduce`, `TriggersTooMany`, `ClientIdInUse`.
     pub fn place_trigger(&mut self, trader: CellIndex, wanted: &NewTrigger) -> Result<TriggerHandle> {
@@ -112,6 +112,7 @@ impl Trading<'_> {
         }
         check_prices(row, wanted)?;
         check_size(row, wanted)?;
+        self.require_mode(wanted.reduce_only)?;
         if !if wanted.reduce_only { row.accepts_reducing() } else { row.is_active() } {
             return Err(EngineError::MarketNotActive);
         }

@@ -1,5 +1,7 @@
 //! Who may change an exchange, what may be changed, and how long that waits.
 
+pub mod guard;
+pub mod mode;
 pub mod seal;
 
 use bytemuck::{Pod, Zeroable};

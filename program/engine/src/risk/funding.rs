@@ -27,13 +27,14 @@ pub const FUNDING_INDEX_MAX: i64 = 1 << 62;
 
 /// Adds to the market's funding index what accrued since the last update of its board, and calls the board updated at
 /// `now`. Time counts up to the last second at which the board was fresh, and at most [`FUNDING_SECONDS_MAX`] of it;
-/// twice in a second adds nothing the second time. If the index would become too large, nothing accrues.
+/// twice in a second adds nothing the second time; and never more than the seconds that the chain has `lived` since then
+/// (see [`super::restart`]). If the index would become too large, nothing accrues.
 ///
 /// ROUND: the index towards −∞, and what that leaves is in the remainder, `0 ≤ remainder < 86,400`.
 #[inline(always)]
-pub fn accrue(row: &mut MarketRow, now: UnixSeconds) {
+pub fn accrue(row: &mut MarketRow, now: UnixSeconds, lived: u64) {
     let until = if now < row.fresh_until { now } else { row.fresh_until };
-    let seconds = until.since(row.updated_at).min(FUNDING_SECONDS_MAX);
+    let seconds = until.since(row.updated_at).min(lived).min(FUNDING_SECONDS_MAX);
     if now > row.updated_at {
         row.updated_at = now;
     }

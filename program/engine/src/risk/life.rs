@@ -23,7 +23,7 @@ use super::{
     margin,
     position::{self, Fill},
     price::{Validity, release_residue},
-    shortfall,
+    restart, shortfall,
 };
 use crate::{
     error::{EngineError, Result},
@@ -115,10 +115,11 @@ pub fn settle_market(ledger: &mut Ledger<'_>, now: Now, market: &MarketHeader) -
         return Err(EngineError::MarketStatusInvalid);
     }
     require_still(market)?;
-    if !is_noticed(row, now.unix_seconds) && !is_abandoned(row, now.unix_seconds)? {
+    if !is_noticed(row, now.unix_seconds) && !is_abandoned(row, now)? {
         return Err(EngineError::NoticeNotOver);
     }
-    funding::accrue(row, now.unix_seconds);
+    let passed = restart::since_update(row, now);
+    funding::accrue(row, now.unix_seconds, passed.lived);
     // A market without a price never had a position, so any price will do.
     let price = if row.mark.is_zero() { Ticks::new(1) } else { row.mark };
     fix_price(row, price, now);
@@ -134,11 +135,13 @@ fn is_noticed(row: &MarketRow, now: UnixSeconds) -> bool {
 }
 
 /// Nobody could bring a price for so long that there will be none. A market that never had one counts from its listing:
-/// nobody may end it before its first price had time to come.
-fn is_abandoned(row: &MarketRow, now: UnixSeconds) -> Result<bool> {
+/// nobody may end it before its first price had time to come. Time for which the chain stood still does not count: nobody
+/// could have brought one.
+fn is_abandoned(row: &MarketRow, now: Now) -> Result<bool> {
     let last = if row.mark.is_zero() { row.status_at } else { row.publish_time };
     let patience = row.dead_seconds.checked_add(ABANDONED_SECONDS).ok_or(EngineError::Overflow)?;
-    Ok(now.since(last) > u64::from(patience))
+    let waited = now.unix_seconds.since(last).saturating_sub(restart::since_update(row, now).still);
+    Ok(waited > u64::from(patience))
 }
 
 /// One price for ever: fresh for every purpose, and no premium that funding could accrue on.

@@ -8,6 +8,7 @@ pub mod listing;
 pub mod margin;
 pub mod position;
 pub mod price;
+pub mod restart;
 pub mod scan;
 pub mod shortfall;
 pub mod tier;

@@ -10,7 +10,7 @@
 //! The staircase bounds by how much one update moves the mark, whatever the sources did and however long ago the last
 //! one was (F2). A listing proves that maintenance margin is larger than that step with funding and fees.
 
-use super::{funding, life};
+use super::{funding, life, restart};
 use crate::{
     error::{EngineError, Result},
     math::{self, PPM},
@@ -78,7 +78,8 @@ fn best(market: &MarketView<'_>, side: Side, now: UnixSeconds) -> Ticks {
 
 /// Takes one reading per configured source, in order, and the book, and moves the market's board: first the funding of
 /// the time that the old board held, then the prices, then what margin depends on besides. What settlements of funding
-/// left over goes to the pool once nobody holds a position. Records `PriceUpdated` if anything did, and `PoolFunded`.
+/// left over goes to the pool once nobody holds a position. Records `PriceUpdated` if anything did, `PoolFunded`, and
+/// `ChainResumed` if the chain stood still meanwhile.
 ///
 /// Fails with `MarketNotFound`, with `MarketStatusInvalid` in a market that is over, or as
 /// [`MarketRow::update_price`].
@@ -95,9 +96,10 @@ pub fn update(
         return Err(EngineError::MarketStatusInvalid);
     }
     let board = row.board();
-    let elapsed = now.unix_seconds.since(row.updated_at).min(SMOOTHING_SECONDS_MAX);
+    let passed = restart::since_update(row, now);
+    let elapsed = passed.lived.min(SMOOTHING_SECONDS_MAX);
     if !book.deleveraging {
-        funding::accrue(row, now.unix_seconds);
+        funding::accrue(row, now.unix_seconds, passed.lived);
     }
     let condition = row.update_price(readings, now)?;
     if matches!(condition, PriceCondition::Good) {
@@ -105,7 +107,11 @@ pub fn update(
     }
     row.update_margin(now.unix_seconds)?;
     let (changed, event) = (board != row.board(), row.price_event());
-    if row.open_interest.is_zero() && !row.funding_pot.is_zero() {
+    let settled = row.open_interest.is_zero() && !row.funding_pot.is_zero();
+    if passed.still > 0 {
+        restart::record(ledger, market, passed.still, now)?;
+    }
+    if settled {
         release_residue(ledger, market, now)?;
     }
     // WHY: anybody may call this at any time; records of nothing would push others out of the ring.

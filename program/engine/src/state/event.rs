@@ -139,6 +139,14 @@ pub enum CashEventKind {
     TipsReturned = 30,
     /// The exchange was sealed; `amount` is the number of its markets.
     ExchangeSealed = 31,
+    /// The chain had stood still since a market's board was last updated; `amount` is for how many seconds.
+    ChainResumed = 40,
+    /// A mode was set; `amount` is the mode, `balance` the second at which it ends.
+    ModeSet = 41,
+    /// A market's cap on positions was lowered; `amount` is the new one, `balance` the old one, in lots.
+    PositionMaxLowered = 42,
+    /// A market's cap on open interest was lowered; `amount` is the new one, `balance` the old one, in lots.
+    InterestMaxLowered = 43,
 }
 
 /// One trading event, 80 bytes.
@@ -315,6 +323,10 @@ impl CashEvent {
             28 => CashEventKind::ReferrerSet,
             30 => CashEventKind::TipsReturned,
             31 => CashEventKind::ExchangeSealed,
+            40 => CashEventKind::ChainResumed,
+            41 => CashEventKind::ModeSet,
+            42 => CashEventKind::PositionMaxLowered,
+            43 => CashEventKind::InterestMaxLowered,
             _ => return None,
         })
     }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{EngineError, Result},
+    governance::mode::Modes,
     math,
     money::Balance,
     outflow::Bucket,
@@ -86,7 +87,9 @@ pub struct LedgerHeader {
     pub sweep_cursor: CellIndex,
     /// The worst accounts that sweeps found, worst first; unused places are zero.
     pub watch: [Watched; WATCH_MAX],
-    reserved: [u8; 56],
+    /// What is refused at present, and until when.
+    pub modes: Modes,
+    reserved: [u8; 16],
 }
 
 /// Triggers of one position, which bounds every walk over them.

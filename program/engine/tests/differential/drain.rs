@@ -15,6 +15,7 @@ use quantdesk_engine::{
 
 impl Run {
     pub(super) fn drain(&mut self, number: u64) {
+        self.lift(number);
         self.quieten(number);
         let live: Vec<usize> = self.pair.model.live().map(|(id, _)| id).collect();
         for trader in live {

@@ -6,6 +6,7 @@
 mod coalition;
 mod drain;
 mod fees;
+mod guard;
 mod ladder;
 #[allow(dead_code, reason = "every test binary uses its part")]
 #[path = "../model/mod.rs"]
@@ -79,6 +80,8 @@ struct Habits {
     mistakes: u64,
     /// How often an order names a builder, a guard, or comes with others.
     special: u64,
+    /// How often the guardian does something.
+    guard: u64,
     wealth: u32,
 }
 
@@ -141,6 +144,7 @@ impl Habits {
             patience: random.pick(&[2, 15, 50]),
             mistakes: random.pick(&[0, 2, 8]),
             special: random.pick(&[0, 10, 40]),
+            guard: random.pick(&[0, 0, 1, 3]),
             wealth: random.range(wealth[0], wealth[1]) as u32,
         }
     }
@@ -236,6 +240,9 @@ impl Run {
             return op;
         }
         if let Some(op) = self.keep(trader) {
+            return op;
+        }
+        if let Some(op) = self.restrict() {
             return op;
         }
         let greedy = self.random.chance(self.habits.greed / 4);

@@ -5,6 +5,7 @@ use quantdesk_engine::{
     EngineError, Result, Side,
     account::Withdrawal,
     book::Sides,
+    governance::mode::Act,
     state::{CashEventKind, TradeEventKind},
 };
 
@@ -73,6 +74,7 @@ impl Model {
     pub(super) fn require_free(&self, trader: usize, atoms: u64) -> Result<()> {
         let (available, worst) = self.withdrawable(trader);
         match () {
+            () if self.forbids(Act::PayOut) => Err(EngineError::ModeForbids),
             () if atoms == 0 => Err(EngineError::AmountZero),
             () if self.trader(trader).bankrupt => Err(EngineError::AccountBankrupt),
             () if worst != Quality::Fresh => Err(EngineError::PriceNotValidForAction),
@@ -125,6 +127,9 @@ impl Model {
     pub fn collect_fees(&mut self, atoms: u64) -> Result<i128> {
         self.attempt(|model| {
             let amount = i128::from(atoms);
+            if model.forbids(Act::PayOut) {
+                return Err(EngineError::ModeForbids);
+            }
             if amount == 0 {
                 return Err(EngineError::AmountZero);
             }

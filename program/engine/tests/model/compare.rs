@@ -6,7 +6,7 @@ use super::{
 };
 use crate::support::{World, world::key};
 use quantdesk_engine::{
-    CellIndex, Side, outflow,
+    CellIndex, Side, UnixSeconds, outflow,
     slab::ring,
     state::{LedgerView, MarketView, OrderNode, PositionCell, TradeEvent, TriggerCell},
 };
@@ -56,6 +56,8 @@ fn header(model: &Model, view: &LedgerView<'_>) -> Result<(), String> {
     same("pool epoch", header.pool_epoch, model.pool_epoch)?;
     same("bankrupts", header.bankrupts as usize, model.bankrupts())?;
     same("queue", number(header.withdraw_queue), model.queued())?;
+    let now = UnixSeconds::new(model.now);
+    same("mode", header.modes.mode(now), model.modes.at(now.get()))?;
     same("sweep cursor", header.sweep_cursor.get(), model.sweep_cursor)?;
     same("traders", header.traders as usize, model.live().count())?;
     same("generation", header.generation.get(), model.generation)?;

@@ -170,6 +170,7 @@ impl Model {
         let kept = row.maintenance((base + signed(order.side, lots)).abs()) - row.maintenance(base.abs());
         let sound = health.equity >= health.required && health.equity - loss - fee >= health.required + kept;
         row.deleverage.is_none()
+            && !self.forbids_order(order.reduce_only)
             && accepted.contains(&row.status)
             && self.quality(market).allows(action)
             && !expired

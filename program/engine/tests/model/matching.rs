@@ -178,6 +178,7 @@ impl Model {
         let expired = order.expires_at.get() != 0 && order.expires_at.get() <= self.now;
         match () {
             () if self.markets[market].deleverage.is_some() => Err(EngineError::DeleverageRunning),
+            () if self.forbids_order(order.reduce_only) => Err(EngineError::ModeForbids),
             () if !accepted.contains(&self.markets[market].status) => Err(EngineError::MarketNotActive),
             () if !self.quality(market).allows(action) => Err(EngineError::PriceNotValidForAction),
             () if price < 1 || price > terms.price_max => Err(EngineError::OrderPriceOutOfRange),

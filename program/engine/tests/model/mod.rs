@@ -11,6 +11,7 @@ pub mod deleverage;
 pub mod fees;
 pub mod ladder;
 pub mod matching;
+pub mod mode;
 pub mod outflow;
 pub mod pair;
 pub mod pegged;
@@ -119,6 +120,7 @@ pub struct Market {
     pub stable_at: i64,
     pub lagging: bool,
     pub updated_at: i64,
+    pub updated_slot: u64,
     /// Factor of initial margin, in ppm.
     pub scale: i128,
     /// Atoms × 2^20 per lot, and what is left over of the division by a day.
@@ -225,6 +227,7 @@ pub struct Model {
     pub queue: VecDeque<outflow::Waiting>,
     pub watch: Vec<ladder::Watched>,
     pub sweep_cursor: u32,
+    pub modes: mode::Modes,
     pub capacity: u32,
     /// Cells released, the last one on top, and how many were ever used.
     pub released: Vec<u32>,
@@ -314,6 +317,7 @@ impl Market {
             stable_at: 0,
             lagging: false,
             updated_at: 0,
+            updated_slot: 0,
             scale: PPM,
             funding_index: 0,
             funding_remainder: 0,
@@ -407,6 +411,7 @@ impl Model {
             queue: VecDeque::new(),
             watch: Vec::new(),
             sweep_cursor: 0,
+            modes: mode::Modes::default(),
             capacity: cells,
             released: Vec::new(),
             high_water: 0,

@@ -1,7 +1,7 @@
 //! What may leave the vault in the model: the leaky bucket, and the queue of what must wait.
 
 use super::{Model, PPM, floor_div};
-use quantdesk_engine::{EngineError, Result, state::CashEventKind};
+use quantdesk_engine::{EngineError, Result, governance::mode::Act, state::CashEventKind};
 
 /// What was spent, and when; it fades within a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +68,9 @@ impl Model {
     /// Pays the first in the queue, or gives it back if its target cannot be paid.
     pub fn process_queue(&mut self, usable: bool) -> Result<(u32, i128)> {
         self.attempt(|model| {
+            if model.forbids(Act::PayOut) {
+                return Err(EngineError::ModeForbids);
+            }
             let first = *model.queue.front().ok_or(EngineError::QueueNotDue)?;
             let waited = model.now - first.since >= model.policy.queue_seconds.into();
             if !waited && !model.is_available(first.atoms) {

@@ -10,9 +10,10 @@ use super::{
 };
 use crate::support::{World, world::key};
 use quantdesk_engine::{
-    CellIndex, Generation, Lots, NodeIndex, Ppm, QuoteAtoms, Result, Sequence, Slot, Ticks, account,
+    CellIndex, Generation, Lots, NodeIndex, Ppm, QuoteAtoms, Result, Sequence, Slot, Ticks, UnixSeconds, account,
     account::Withdrawal,
     book::{Builder, Liquidated, NewOrder, NewTrigger, OrderHandle, Placed, Sides, TriggerHandle},
+    governance::guard::{self, Tightening},
     partner, pool,
     risk::{listing::ListingParameters, margin, price::SourcePrice, scan, shortfall},
     state::{PoolStake, TradeEventKind, ledger::Policy},
@@ -163,6 +164,13 @@ pub enum Op {
     },
     Pass {
         seconds: i64,
+    },
+    /// Seconds pass without slots: the chain stands still.
+    Stand {
+        seconds: i64,
+    },
+    Guard {
+        wanted: Tightening,
     },
     /// Slots pass within a second.
     PassSlots {
@@ -460,6 +468,17 @@ impl Pair {
                 self.model.now += seconds;
                 self.model.slot = self.world.now.slot.get();
                 Did::Nothing
+            }
+            Op::Stand { seconds } => {
+                let stood = self.world.now.unix_seconds.get() + seconds;
+                self.world.now.unix_seconds = UnixSeconds::new(stood);
+                self.model.note_nothing();
+                self.model.now = stood;
+                Did::Nothing
+            }
+            Op::Guard { wanted } => {
+                let engine = self.world.ledger(|ledger, now| guard::tighten(ledger, now, wanted));
+                quiet(agree(engine, self.model.guard(wanted))?)
             }
             Op::PassSlots { slots } => {
                 self.world.now.slot = Slot::new(self.world.now.slot.get() + slots);

@@ -1,7 +1,7 @@
 //! The protection pool of the model: shares of what is in it, and stake that asks before it leaves.
 
 use super::{Model, floor_div, price::Quality};
-use quantdesk_engine::{EngineError, Result, state::CashEventKind};
+use quantdesk_engine::{EngineError, Result, governance::mode::Act, state::CashEventKind};
 
 const VIRTUAL: i128 = 1_000_000;
 const WEEK: i64 = 604_800;
@@ -75,6 +75,9 @@ impl Model {
 
     pub fn unstake(&mut self, trader: usize) -> Result<()> {
         self.attempt(|model| {
+            if model.forbids(Act::PayOut) {
+                return Err(EngineError::ModeForbids);
+            }
             let owner = model.trader(trader).owner;
             let stake = *model.stake_of(owner);
             let due = stake.requested_at + i64::from(model.policy.unstake_seconds);

@@ -49,10 +49,10 @@ fn median(sorted: &[i128]) -> i128 {
 
 impl Market {
     /// What funding accrued since the last update of the board: the premium beyond its dead zone, at most the cap, paid
-    /// over a day; for at most 300 seconds, none of which the price was not fresh.
-    fn accrue(&mut self, now: i64) {
+    /// over a day; for at most 300 seconds, none of which the price was not fresh, and no more than the chain was alive.
+    fn accrue(&mut self, now: i64, lived: i64) {
         let good_until = if self.condition == 0 { self.publish_time + self.terms.fresh_seconds } else { 0 };
-        let seconds = (now.min(good_until) - self.updated_at).clamp(0, 300);
+        let seconds = (now.min(good_until) - self.updated_at).clamp(0, lived.min(300));
         let free = floor_div(self.index * self.terms.dead_zone, PPM);
         let cap = floor_div(self.index.min(self.mark) * self.terms.funding_cap, PPM);
         let premium = self.mark - self.index;
@@ -149,23 +149,31 @@ impl Model {
 
     pub fn update_price(&mut self, market: usize, readings: &[Result<SourcePrice>]) -> Result<PriceCondition> {
         self.attempt(|model| {
-            let (now, interest) = (model.now, model.open_interest(market));
+            let (now, slot, interest) = (model.now, model.slot, model.open_interest(market));
             let row = &mut model.markets[market];
             if row.status != 1 && row.status != 2 {
                 return Err(EngineError::MarketStatusInvalid);
             }
             let before = row.told();
-            let elapsed = (now - row.updated_at).clamp(0, 600);
+            let (passed, slots) = (now - row.updated_at, (slot - row.updated_slot) as i64);
+            // More than 310 seconds beyond one a slot: the chain stood still.
+            let still = if row.updated_at > 0 && passed - slots > 310 { passed - slots } else { 0 };
+            let lived = passed - still;
+            let elapsed = lived.clamp(0, 600);
             if row.deleverage.is_none() {
-                row.accrue(now);
+                row.accrue(now, lived);
             }
             let condition = row.read(readings, now)?;
             row.updated_at = row.updated_at.max(now);
+            row.updated_slot = slot;
             if condition == PriceCondition::Good {
                 row.follow(elapsed, now);
             }
             row.scale = row.scale_at(interest);
             let (after, pot) = (row.told(), row.funding_pot);
+            if still > 0 {
+                model.note_of_nobody(CashEventKind::ChainResumed, still.into(), 0);
+            }
             if interest == 0 && pot > 0 {
                 model.markets[market].funding_pot = 0;
                 model.pool += pot;

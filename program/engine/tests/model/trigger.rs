@@ -168,6 +168,7 @@ impl Model {
                 Err(EngineError::OrderPriceOutOfRange)
             }
             () if unsized_ => Err(EngineError::OrderLotsOutOfRange),
+            () if self.forbids_order(new.reduce_only) => Err(EngineError::ModeForbids),
             () if !accepted => Err(EngineError::MarketNotActive),
             () if new.expires_at.get() != 0 && new.expires_at.get() <= self.now => Err(EngineError::OrderExpired),
             () if self.trader(trader).bankrupt => Err(EngineError::AccountBankrupt),
@@ -343,7 +344,7 @@ impl Model {
         };
         let beyond = if trigger.side == Side::Bid { price - row.mark } else { row.mark - price } > reach;
         let wanted = trigger.wanted(&self.position(trigger.trader, market));
-        let accepted = row.status == 1 || trigger.reduce_only;
+        let accepted = (row.status == 1 || trigger.reduce_only) && !self.forbids_order(trigger.reduce_only);
         let soonest = (self.now + 1).max(self.now + row.terms.taker_delay as i64);
         let last_second = rests && trigger.expires_at != 0 && trigger.expires_at < soonest;
         if wanted == 0 || !accepted || row.deleverage.is_some() || beyond || last_second {

@@ -378,15 +378,15 @@ proptest! {
         let (mut row, at) = board(tick_value, index, mark);
         (row.funding_index, row.funding_remainder) = (FundingIndex::new(start), remainder);
         let mut at_once = row;
-        funding::accrue(&mut at_once, UnixSeconds::new(at.get() + 60));
+        funding::accrue(&mut at_once, UnixSeconds::new(at.get() + 60), 60);
         stops.sort_unstable();
         let mut in_parts = row;
         for stop in stops.into_iter().chain([60]) {
-            funding::accrue(&mut in_parts, UnixSeconds::new(at.get() + stop));
+            funding::accrue(&mut in_parts, UnixSeconds::new(at.get() + stop), 60);
         }
         prop_assert_eq!(at_once, in_parts);
         let mut by_seconds = row;
-        (1..=60).for_each(|second| funding::accrue(&mut by_seconds, UnixSeconds::new(at.get() + second)));
+        (1..=60).for_each(|second| funding::accrue(&mut by_seconds, UnixSeconds::new(at.get() + second), 1));
         prop_assert_eq!(at_once, by_seconds);
 
         // Restated with whole numbers of any size.

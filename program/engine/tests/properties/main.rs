@@ -7,6 +7,7 @@ mod life;
 mod listing;
 mod margin;
 mod math;
+mod modes;
 mod money;
 mod outflow;
 mod pool;

@@ -4,6 +4,7 @@ pub mod close_market;
 pub mod collect_fees;
 pub mod create_exchange;
 pub mod grow_ledger;
+pub mod guard;
 pub mod list_market;
 pub mod seal_exchange;
 pub mod set_margin;

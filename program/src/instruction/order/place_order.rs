@@ -23,7 +23,7 @@ use quantdesk_engine::{
 
 /// When an instruction may run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Guard {
+pub struct BookGuard {
     /// Last second at which it may; 0 for no end.
     pub valid_until: UnixSeconds,
     /// Most events that the market may have written by then; 0 for any number.
@@ -74,7 +74,7 @@ const _: () = assert!(size_of::<PlaceOrder>() == 72);
 
 impl PlaceOrder {
     /// Encodes an order that nobody brought.
-    pub fn new(generation: Generation, order: &NewOrder, guard: &Guard) -> Self {
+    pub fn new(generation: Generation, order: &NewOrder, guard: &BookGuard) -> Self {
         #[expect(clippy::as_conversions, reason = "discriminants of fieldless repr(u8) enums")]
         let (kind, self_trade) = (order.kind as u8, order.self_trade as u8);
         Self {

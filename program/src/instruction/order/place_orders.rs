@@ -9,7 +9,7 @@
 //! that mean nothing, with `InstructionExpired`, `BookMoved`, and as [`super::trade`] and
 //! [`quantdesk_engine::book::Trading::place_orders`].
 
-use super::{place_order::Guard, trade};
+use super::{place_order::BookGuard, trade};
 use crate::{
     error::Refusal,
     instruction::{Context, expect},
@@ -69,8 +69,8 @@ const _: () = assert!(size_of::<PlaceOrders>() == 32 && ENTRY_SIZE == 32);
 
 impl PlaceOrders {
     /// Arguments before so many orders.
-    pub const fn new(generation: Generation, count: u8, expires_at: UnixSeconds, guard: &Guard) -> Self {
-        let Guard { valid_until, book_sequence_max } = *guard;
+    pub const fn new(generation: Generation, count: u8, expires_at: UnixSeconds, guard: &BookGuard) -> Self {
+        let BookGuard { valid_until, book_sequence_max } = *guard;
         Self { generation, count, pad: [0; 3], expires_at, valid_until, book_sequence_max }
     }
 }
