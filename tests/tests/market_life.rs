@@ -324,13 +324,14 @@ fn a_dead_oracle_strands_nobody() {
     scene.trade(1_000);
     let last = read::row(&scene.desk, 0).publish_time.get();
     let dead = i64::from(read::row(&scene.desk, 0).dead_seconds) + i64::from(ABANDONED_SECONDS);
-    scene.desk.chain.set_unix_seconds(last + dead);
+    // The chain lives all the time; while it stands still, nobody could bring a price (`restart.rs`).
+    scene.desk.chain.advance_to((last + dead) * 1_000);
     let (alice, bob) = (scene.alice, scene.bob);
     let withdrawal = scene.withdraw(&bob, 1);
     refuses(&mut scene.desk.chain, withdrawal.clone(), EngineError::PriceNotValidForAction);
     let instruction = settle(&scene);
     refuses(&mut scene.desk.chain, instruction.clone(), EngineError::NoticeNotOver);
-    scene.desk.chain.set_unix_seconds(last + dead + 1);
+    scene.desk.chain.advance_to((last + dead + 1) * 1_000);
     // Nobody signs, and nobody was asked.
     assert!(instruction.accounts.iter().all(|account| !account.is_signer));
     send(&mut scene, instruction);

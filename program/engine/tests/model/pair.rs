@@ -462,29 +462,10 @@ impl Pair {
                 did(agree(engine, self.model.update_price(*market, readings))?, |_| Did::Nothing)
             }
             Op::Grow { cells } => quiet(agree(self.world.grow(*cells as usize), self.model.grow(*cells))?),
-            Op::Pass { seconds } => {
-                self.world.pass(*seconds);
-                self.model.note_nothing();
-                self.model.now += seconds;
-                self.model.slot = self.world.now.slot.get();
-                Did::Nothing
-            }
-            Op::Stand { seconds } => {
-                let stood = self.world.now.unix_seconds.get() + seconds;
-                self.world.now.unix_seconds = UnixSeconds::new(stood);
-                self.model.note_nothing();
-                self.model.now = stood;
-                Did::Nothing
-            }
+            Op::Pass { .. } | Op::Stand { .. } | Op::PassSlots { .. } => self.run_time(op),
             Op::Guard { wanted } => {
                 let engine = self.world.ledger(|ledger, now| guard::tighten(ledger, now, wanted));
                 quiet(agree(engine, self.model.guard(wanted))?)
-            }
-            Op::PassSlots { slots } => {
-                self.world.now.slot = Slot::new(self.world.now.slot.get() + slots);
-                self.model.note_nothing();
-                self.model.slot += slots;
-                Did::Nothing
             }
             Op::Status { market, status } => {
                 self.world.set_status(*market, *status);
@@ -493,6 +474,28 @@ impl Pair {
                 Did::Nothing
             }
         })
+    }
+
+    fn run_time(&mut self, op: &Op) -> Did {
+        self.model.note_nothing();
+        match op {
+            Op::Pass { seconds } => {
+                self.world.pass(*seconds);
+                self.model.now += seconds;
+                self.model.slot = self.world.now.slot.get();
+            }
+            Op::Stand { seconds } => {
+                let stood = self.world.now.unix_seconds.get() + seconds;
+                self.world.now.unix_seconds = UnixSeconds::new(stood);
+                self.model.now = stood;
+            }
+            Op::PassSlots { slots } => {
+                self.world.now.slot = Slot::new(self.world.now.slot.get() + slots);
+                self.model.slot += slots;
+            }
+            _ => unreachable!("{op:?} is no time"),
+        }
+        Did::Nothing
     }
 
     /// What has waited and rests has another number, in the same node.
