@@ -78,6 +78,8 @@ const fn case_of(tag: Tag) -> &'static str {
         Tag::SetMargin => "SetMargin, 3 tiers",
         Tag::CloseMarket => "CloseMarket",
         Tag::SealExchange => "SealExchange",
+        Tag::RotateRole => "RotateRole",
+        Tag::AcceptRole => "AcceptRole",
         Tag::ProcessWithdrawQueue => "ProcessWithdrawQueue",
         Tag::TransferCash => "TransferCash, 1 position",
         Tag::Heartbeat => "Heartbeat",

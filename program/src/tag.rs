@@ -28,6 +28,10 @@ pub enum Tag {
     CloseMarket = 7,
     /// Ends the setting up of an exchange and lets cash in.
     SealExchange = 8,
+    /// Proposes a key for a role, or withdraws one.
+    RotateRole = 13,
+    /// Takes on a role.
+    AcceptRole = 14,
 
     // 20: traders
     /// Opens a trading account.
@@ -118,7 +122,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -127,6 +131,8 @@ impl Tag {
         Self::SetMargin,
         Self::CloseMarket,
         Self::SealExchange,
+        Self::RotateRole,
+        Self::AcceptRole,
         Self::OpenTrader,
         Self::CloseTrader,
         Self::Deposit,
@@ -187,6 +193,8 @@ impl Tag {
             Self::SetMargin => "SetMargin",
             Self::CloseMarket => "CloseMarket",
             Self::SealExchange => "SealExchange",
+            Self::RotateRole => "RotateRole",
+            Self::AcceptRole => "AcceptRole",
             Self::OpenTrader => "OpenTrader",
             Self::CloseTrader => "CloseTrader",
             Self::Deposit => "Deposit",

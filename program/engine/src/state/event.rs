@@ -139,6 +139,12 @@ pub enum CashEventKind {
     TipsReturned = 30,
     /// The exchange was sealed; `amount` is the number of its markets.
     ExchangeSealed = 31,
+    /// A key was proposed for a role; `amount` is the role, `balance` the first eight bytes of the key.
+    RotationProposed = 32,
+    /// What was proposed for a role was withdrawn; likewise.
+    RotationWithdrawn = 33,
+    /// The key proposed became the holder of a role; likewise.
+    RoleAccepted = 34,
 }
 
 /// One trading event, 80 bytes.
@@ -315,6 +321,9 @@ impl CashEvent {
             28 => CashEventKind::ReferrerSet,
             30 => CashEventKind::TipsReturned,
             31 => CashEventKind::ExchangeSealed,
+            32 => CashEventKind::RotationProposed,
+            33 => CashEventKind::RotationWithdrawn,
+            34 => CashEventKind::RoleAccepted,
             _ => return None,
         })
     }
