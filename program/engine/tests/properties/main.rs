@@ -11,6 +11,7 @@ mod money;
 mod outflow;
 mod pool;
 mod price;
+mod role;
 mod slab;
 mod trading;
 
