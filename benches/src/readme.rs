@@ -79,6 +79,8 @@ const fn case_of(tag: Tag) -> &'static str {
         Tag::CloseMarket => "CloseMarket",
         Tag::SealExchange => "SealExchange",
         Tag::Guard => "Guard, a mode",
+        Tag::RotateRole => "RotateRole",
+        Tag::AcceptRole => "AcceptRole",
         Tag::ProcessWithdrawQueue => "ProcessWithdrawQueue",
         Tag::TransferCash => "TransferCash, 1 position",
         Tag::Heartbeat => "Heartbeat",

@@ -8,7 +8,12 @@ use mollusk_svm::{
     result::InstructionResult,
 };
 use mollusk_svm_programs_token::token;
-use quantdesk_client::{Address, Tag, budget::Budget, error::ProgramError, instruction::TOKEN_PROGRAM};
+use quantdesk_client::{
+    Address, Tag,
+    budget::Budget,
+    error::ProgramError,
+    instruction::{INSTRUCTIONS_SYSVAR, TOKEN_PROGRAM},
+};
 use quantdesk_sim::{
     chain::{Chain, PROGRAM, program_file},
     desk::Desk,
@@ -193,10 +198,12 @@ fn execute(
     mollusk.process_instruction(instruction, accounts)
 }
 
-/// The accounts an instruction takes, as they are. Those that do not exist yet are empty.
+/// The accounts an instruction takes, as they are. Those that do not exist yet are empty; the sysvar that shows the
+/// transaction is made by the runtime.
 fn accounts(chain: &Chain, instruction: &Instruction) -> Vec<(Address, Account)> {
     let account = |key: &Address| (*key, chain.account(key).unwrap_or_default());
-    instruction.accounts.iter().map(|meta| account(&meta.pubkey)).collect()
+    let keys = instruction.accounts.iter().map(|meta| &meta.pubkey);
+    keys.filter(|key| **key != INSTRUCTIONS_SYSVAR).map(account).collect()
 }
 
 fn describe(error: &InstructionError) -> String {

@@ -5,10 +5,10 @@ use bytemuck::{NoUninit, bytes_of};
 use quantdesk_engine::{
     CellIndex, Generation, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, Ticks, UnixSeconds,
     book::{NewLadder, NewOrder, NewTrigger, OrderHandle, Replacement, Sides, TriggerHandle},
-    governance::guard::Tightening,
+    governance::{guard::Tightening, role::Role},
     risk::{life::MarginParameters, listing::ListingParameters},
-    state::MarketStatus,
     state::ledger::Policy,
+    state::{Key, MarketStatus},
 };
 use quantdesk_program::{
     Tag,
@@ -19,8 +19,8 @@ use quantdesk_program::{
             update_price::UpdatePrice,
         },
         exchange::{
-            collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger, guard::Guard,
-            set_market_status::SetMarketStatus,
+            accept_role::AcceptRole, collect_fees::CollectFees, create_exchange::CreateExchange,
+            grow_ledger::GrowLedger, guard::Guard, rotate_role::RotateRole, set_market_status::SetMarketStatus,
         },
         order::{
             amend_order::AmendOrder,
@@ -124,33 +124,46 @@ impl Venue {
 
     /// Lists a market. Its account, whose key signs, must exist with the size of [`quantdesk_engine::state::market::market_size`].
     pub fn list_market(&self, admin: Address, market: Address, parameters: &ListingParameters) -> Instruction {
-        let accounts =
-            vec![signer(admin), writable(self.exchange), writable(self.ledger), AccountMeta::new(market, true)];
+        let accounts = vec![
+            signer(admin),
+            writable(self.exchange),
+            writable(self.ledger),
+            AccountMeta::new(market, true),
+            readonly(INSTRUCTIONS_SYSVAR),
+        ];
         self.instruction(Tag::ListMarket, CellIndex::NIL, parameters, accounts)
     }
 
     /// Makes a market active or reduce-only.
     pub fn set_market_status(&self, admin: Address, market: MarketIndex, status: MarketStatus) -> Instruction {
-        let accounts = vec![signer(admin), readonly(self.exchange), writable(self.ledger)];
+        let accounts =
+            vec![signer(admin), readonly(self.exchange), writable(self.ledger), readonly(INSTRUCTIONS_SYSVAR)];
         self.instruction(Tag::SetMarketStatus, CellIndex::NIL, &SetMarketStatus::new(market, status), accounts)
     }
 
     /// Changes a market's margin.
     pub fn set_margin(&self, admin: Address, parameters: &MarginParameters) -> Instruction {
-        let accounts = vec![signer(admin), readonly(self.exchange), writable(self.ledger)];
+        let accounts =
+            vec![signer(admin), readonly(self.exchange), writable(self.ledger), readonly(INSTRUCTIONS_SYSVAR)];
         self.instruction(Tag::SetMargin, CellIndex::NIL, parameters, accounts)
     }
 
     /// Removes the account of a settled market that is empty; the admin gets its rent.
     pub fn close_market(&self, admin: Address, market: &Address) -> Instruction {
-        let accounts =
-            vec![AccountMeta::new(admin, true), readonly(self.exchange), writable(self.ledger), writable(*market)];
+        let accounts = vec![
+            AccountMeta::new(admin, true),
+            readonly(self.exchange),
+            writable(self.ledger),
+            writable(*market),
+            readonly(INSTRUCTIONS_SYSVAR),
+        ];
         self.instruction(Tag::CloseMarket, CellIndex::NIL, &[0u8; 0], accounts)
     }
 
     /// Seals the exchange: traders may deposit, and markets are listed through the queue of changes.
     pub fn seal_exchange(&self, admin: Address) -> Instruction {
-        let accounts = vec![signer(admin), readonly(self.exchange), writable(self.ledger)];
+        let accounts =
+            vec![signer(admin), readonly(self.exchange), writable(self.ledger), readonly(INSTRUCTIONS_SYSVAR)];
         self.instruction(Tag::SealExchange, CellIndex::NIL, &[0u8; 0], accounts)
     }
 
@@ -161,6 +174,22 @@ impl Venue {
         self.instruction(Tag::Guard, CellIndex::NIL, &Guard::new(wanted), accounts)
     }
 
+    /// Proposes `successor` for a role, in the name of its holder or the admin; or withdraws what is proposed, if that is
+    /// the present holder.
+    pub fn rotate_role(&self, official: Address, role: Role, successor: &Address) -> Instruction {
+        let arguments = RotateRole::new(role, Key::new(successor.as_array()));
+        self.instruction(Tag::RotateRole, CellIndex::NIL, &arguments, self.rotation(official))
+    }
+
+    /// Makes `successor`, who was proposed for a role, its holder.
+    pub fn accept_role(&self, successor: Address, role: Role) -> Instruction {
+        self.instruction(Tag::AcceptRole, CellIndex::NIL, &AcceptRole::new(role), self.rotation(successor))
+    }
+
+    fn rotation(&self, official: Address) -> Vec<AccountMeta> {
+        vec![signer(official), writable(self.exchange), writable(self.ledger), readonly(INSTRUCTIONS_SYSVAR)]
+    }
+
     /// Adds `cells` cells, 1 to 80, to the ledger.
     pub fn grow_ledger(&self, admin: Address, cells: u32) -> Instruction {
         let accounts = vec![
@@ -168,20 +197,22 @@ impl Venue {
             readonly(self.exchange),
             writable(self.ledger),
             readonly(SYSTEM_PROGRAM),
+            readonly(INSTRUCTIONS_SYSVAR),
         ];
         self.instruction(Tag::GrowLedger, CellIndex::NIL, &GrowLedger::new(cells), accounts)
     }
 
-    /// Pays `atoms` of earned fees, less the pool's share of them, to the admin's token account `target`.
-    pub fn collect_fees(&self, admin: Address, target: Address, atoms: QuoteAtoms) -> Instruction {
+    /// Pays `atoms` of earned fees, less the pool's share of them, to the fee collector's token account `target`.
+    pub fn collect_fees(&self, collector: Address, target: Address, atoms: QuoteAtoms) -> Instruction {
         let accounts = vec![
-            signer(admin),
+            signer(collector),
             readonly(self.exchange),
             writable(self.ledger),
             writable(target),
             writable(self.vault),
             readonly(address::vault_authority(&self.program, &self.ledger)),
             readonly(TOKEN_PROGRAM),
+            readonly(INSTRUCTIONS_SYSVAR),
         ];
         self.instruction(Tag::CollectFees, CellIndex::NIL, &CollectFees { atoms }, accounts)
     }

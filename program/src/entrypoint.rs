@@ -77,6 +77,8 @@ fn process_cold(context: &mut Context<'_>) -> ProgramResult {
         tag if tag == Tag::CloseMarket.byte() => exchange::close_market::process(context),
         tag if tag == Tag::SealExchange.byte() => exchange::seal_exchange::process(context),
         tag if tag == Tag::Guard.byte() => exchange::guard::process(context),
+        tag if tag == Tag::RotateRole.byte() => exchange::rotate_role::process(context),
+        tag if tag == Tag::AcceptRole.byte() => exchange::accept_role::process(context),
         tag if tag == Tag::SettleMarket.byte() => crank::settle_market::process(context),
         tag if tag == Tag::SettleMarketPosition.byte() => crank::settle_market_position::process(context),
         _ => Err(Refusal::UnknownInstruction.into()),

@@ -30,6 +30,10 @@ pub enum Tag {
     SealExchange = 8,
     /// Tightens something at once: a mode, a market's cap.
     Guard = 12,
+    /// Proposes a key for a role, or withdraws one.
+    RotateRole = 13,
+    /// Takes on a role.
+    AcceptRole = 14,
 
     // 20: traders
     /// Opens a trading account.
@@ -120,7 +124,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 49] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -130,6 +134,8 @@ impl Tag {
         Self::CloseMarket,
         Self::SealExchange,
         Self::Guard,
+        Self::RotateRole,
+        Self::AcceptRole,
         Self::OpenTrader,
         Self::CloseTrader,
         Self::Deposit,
@@ -191,6 +197,8 @@ impl Tag {
             Self::CloseMarket => "CloseMarket",
             Self::SealExchange => "SealExchange",
             Self::Guard => "Guard",
+            Self::RotateRole => "RotateRole",
+            Self::AcceptRole => "AcceptRole",
             Self::OpenTrader => "OpenTrader",
             Self::CloseTrader => "CloseTrader",
             Self::Deposit => "Deposit",

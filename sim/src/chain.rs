@@ -33,6 +33,7 @@ pub struct Chain {
     slot: u64,
     unix_millis: i64,
     slot_time: SlotTime,
+    blockhash: [u8; 32],
 }
 
 /// What an executed transaction used.
@@ -83,7 +84,7 @@ impl Chain {
             .with_transaction_history(0);
         svm.add_program(PROGRAM, &program).map_err(|error| anyhow!("{}: {error}", file.display()))?;
         let payer = Address::new_from_array(*b"QuantDesk simulation: fee payer.");
-        let mut chain = Self { svm, payer, slot: 1, unix_millis, slot_time };
+        let mut chain = Self { svm, payer, slot: 1, unix_millis, slot_time, blockhash: [0; 32] };
         chain.give_lamports(payer, u64::MAX / 4)?;
         chain.write_clock();
         Ok(chain)
@@ -128,6 +129,12 @@ impl Chain {
         self.write_clock();
     }
 
+    /// Sets the blockhash that transactions name from now on, zero at first: a recent one or, with a durable nonce, the
+    /// nonce. It is not compared with any block's.
+    pub const fn set_blockhash(&mut self, blockhash: [u8; 32]) {
+        self.blockhash = blockhash;
+    }
+
     fn write_clock(&mut self) {
         let clock = Clock {
             slot: self.slot,
@@ -146,7 +153,8 @@ impl Chain {
 
     /// Executes instructions in one transaction.
     pub fn send_all(&mut self, instructions: &[Instruction]) -> std::result::Result<Executed, Failure> {
-        let message = Message::new(instructions, Some(&self.payer));
+        let mut message = Message::new(instructions, Some(&self.payer));
+        message.recent_blockhash = self.blockhash.into();
         let signatures = vec![Default::default(); usize::from(message.header.num_required_signatures)];
         let transaction = VersionedTransaction { signatures, message: VersionedMessage::Legacy(message) };
         match self.svm.send_transaction(transaction) {

@@ -10,7 +10,7 @@ use quantdesk_client::{
     engine::{
         Lots, MarketIndex, Ppm, QuoteAtoms, Side, Ticks, UnixSeconds,
         book::{Quote, Replacement, Sides},
-        governance::{guard::Tightening, mode::Mode},
+        governance::{self, guard::Tightening, mode::Mode},
         risk::{
             life::MarginParameters,
             listing::{ListingParameters, TierParameters},
@@ -23,7 +23,7 @@ use quantdesk_client::{
 };
 use quantdesk_sim::{
     chain::{Chain, PROGRAM},
-    desk::{MarketSpec, POLICY, Sources},
+    desk::{Desk, MarketSpec, POLICY, Sources},
 };
 use solana_instruction::Instruction;
 use std::mem::offset_of;
@@ -63,12 +63,12 @@ pub enum Role {
     System,
     /// SPL Token program.
     TokenProgram,
+    /// Sysvar that shows all instructions of the transaction.
+    InstructionsSysvar,
     /// Pyth price update.
     Pyth,
     /// Switchboard feed.
     Switchboard,
-    /// Instructions sysvar.
-    Instructions,
 }
 
 /// A valid instruction.
@@ -113,6 +113,8 @@ pub struct World {
     pub foreign_stake: Address,
     /// Another mint.
     pub mint: Address,
+    /// An account with the bytes of an instructions sysvar, which show another transaction.
+    pub spoofed_sysvar: Address,
 }
 
 /// Number of the exchange that [`Tag::CreateExchange`] creates.
@@ -181,7 +183,10 @@ impl World {
             beside(&mut scene, id, admin)
         });
         let unsealed = scene::beside(&mut scene.desk, 5, admin, |desk| desk.list(&scene::sol()).unwrap()).0;
+        let propose = unsealed.venue.rotate_role(admin, governance::role::Role::Lister, &dora.trader.authority);
+        scene.desk.chain.send(propose).unwrap();
         let foreign_stake = foreign_stake(&mut scene, &sister);
+        let spoofed_sysvar = spoofed_sysvar(&mut scene.desk);
         scene.wait(5);
         scene.desk.set_price(0, PRICE + PRICE / 1_000).unwrap();
         scene.desk.publish(0, PRICE, 0).unwrap();
@@ -200,6 +205,7 @@ impl World {
             waiting,
             foreign_stake,
             mint,
+            spoofed_sysvar,
         }
     }
 
@@ -230,11 +236,11 @@ impl World {
         use Role::*;
         let desk = &self.scene.desk;
         let (venue, admin, listed) = (&desk.venue, desk.admin, &desk.markets[0]);
-        match tag {
-            Tag::CreateExchange => (
-                vec![Payer, NewExchange, BlankLedger, Vault, Mint, Authority, System],
-                self.blank.create_exchange(admin, NEW_ID, EVENTS, &POLICY),
-            ),
+        let (roles, instruction) = match tag {
+            Tag::CreateExchange => {
+                let roles = vec![Payer, NewExchange, BlankLedger, Vault, Mint, Authority, System];
+                return (roles, self.blank.create_exchange(admin, NEW_ID, EVENTS, &POLICY));
+            }
             Tag::ListMarket => (
                 vec![Signer, Exchange, Ledger, BlankMarket],
                 self.unsealed.venue.list_market(admin, self.blank_market, &listed.parameters),
@@ -256,10 +262,19 @@ impl World {
             }
             Tag::Guard => {
                 let wanted = Tightening::Mode { mode: Mode::CloseOnly, seconds: 60 };
-                (vec![Signer, Exchange, Ledger, Instructions], venue.guard(admin, &wanted))
+                (vec![Signer, Exchange, Ledger], venue.guard(admin, &wanted))
             }
+            Tag::RotateRole => (
+                vec![Signer, Exchange, Ledger],
+                venue.rotate_role(admin, governance::role::Role::Lister, &self.carol.trader.authority),
+            ),
+            Tag::AcceptRole => (
+                vec![Signer, Exchange, Ledger],
+                self.unsealed.venue.accept_role(self.dora.trader.authority, governance::role::Role::Lister),
+            ),
             _ => unreachable!(),
-        }
+        };
+        ([roles, vec![InstructionsSysvar]].concat(), instruction)
     }
 
     fn collateral(&self, tag: Tag) -> (Vec<Role>, Instruction) {
@@ -490,6 +505,17 @@ fn foreign_stake(scene: &mut Scene, other: &Other) -> Address {
     account.data[16..48].copy_from_slice(other.venue.ledger.as_array());
     let address = desk.name(b"stake");
     desk.chain.set_account(address, account).unwrap();
+    address
+}
+
+/// One instruction of nobody's, as the sysvar would show it: the number of instructions, the offset of the first; it has no
+/// account, the zero program, no data; the index of the running one.
+fn spoofed_sysvar(desk: &mut Desk) -> Address {
+    const SYSVAR: Address = Address::from_str_const("Sysvar1111111111111111111111111111111111111");
+    let address = desk.name(b"spoofed sysvar");
+    let bytes = [&[1, 0, 4, 0, 0, 0][..], &[0; 32], &[0, 0, 0, 0]].concat();
+    desk.chain.create_account(address, bytes.len(), SYSVAR).unwrap();
+    patch(&mut desk.chain, address, 0, &bytes);
     address
 }
 

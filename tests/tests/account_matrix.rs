@@ -182,7 +182,8 @@ fn replacement(world: &World, instance: &Instance, role: Role, sister: bool) -> 
                 SYSTEM_PROGRAM
             }
         }
-        Role::Instructions => CLOCK,
+        Role::InstructionsSysvar if sister => world.spoofed_sysvar,
+        Role::InstructionsSysvar => CLOCK,
         Role::Pyth => other.markets[0].feeds[0],
         Role::Switchboard => other.markets[0].feeds[1],
     }
@@ -224,6 +225,8 @@ fn apply(world: &World, instance: &Instance, place: usize, mutation: Mutation, c
 /// What must come of an account of `role` in an instruction of kind `tag` that is wrong in this way.
 fn rule(tag: Tag, role: Role, mutation: Mutation) -> Outcome {
     match mutation {
+        Mutation::Missing => missing(tag, role),
+        _ if role == Role::InstructionsSysvar => Refusal::WrongInstructionsSysvar.into(),
         // What can no longer be paid goes back to the trader: nothing that happens to its account stops the queue.
         Mutation::Owner(_) | Mutation::Absent | Mutation::Length(_) | Mutation::NoData | Mutation::Zeroed
             if (tag, role) == (Tag::ProcessWithdrawQueue, Role::Tokens) =>
@@ -235,7 +238,6 @@ fn rule(tag: Tag, role: Role, mutation: Mutation) -> Outcome {
         Mutation::NoData if (tag, role) == (Tag::StakePool, Role::Stake) => {
             Outcome::Called(InstructionError::Custom(0))
         }
-        Mutation::Missing => missing(tag, role),
         Mutation::Unsigned => Refusal::SignatureMissing.into(),
         Mutation::ReadOnly => Refusal::NotWritable.into(),
         Mutation::Owner(_) | Mutation::Absent => wrong_owner(role),
@@ -247,7 +249,7 @@ fn rule(tag: Tag, role: Role, mutation: Mutation) -> Outcome {
         Mutation::Zeroed => wrong_length(role),
         Mutation::Sister => sister(tag, role),
         Mutation::Stranger => match (tag, role) {
-            (_, Role::Exchange) if is_administration(tag) => Refusal::NotAuthorized.into(),
+            (_, Role::Exchange) if is_administration(tag) && tag != Tag::AcceptRole => Refusal::NotAuthorized.into(),
             (_, Role::Stake) => Refusal::WrongLedger.into(),
             _ => sister(tag, role),
         },
@@ -344,9 +346,9 @@ fn sister(tag: Tag, role: Role) -> Outcome {
         Role::Mint => Refusal::WrongMint.into(),
         Role::System => Refusal::WrongSystemProgram.into(),
         Role::TokenProgram => Refusal::WrongTokenProgram.into(),
+        Role::InstructionsSysvar => Refusal::WrongInstructionsSysvar.into(),
         Role::Pyth => Refusal::OracleWrongFeed.into(),
         Role::Switchboard => Refusal::OracleWrongAccount.into(),
-        Role::Instructions => Refusal::WrongInstructionsSysvar.into(),
     }
 }
 
@@ -357,7 +359,6 @@ fn useless(tag: Tag, role: Role) -> Outcome {
         Role::Tokens if tag == Tag::ProcessWithdrawQueue => Refusal::WrongTarget.into(),
         Role::MarketRead => Refusal::WrongAddress.into(),
         Role::Switchboard => Refusal::OracleWrongAccount.into(),
-        Role::Instructions => Refusal::WrongInstructionsSysvar.into(),
         Role::BlankLedger | Role::NewExchange | Role::Authority => Refusal::WrongAddress.into(),
         Role::Vault if tag != Tag::CreateExchange => Refusal::WrongVault.into(),
         _ if is_program(role) => sister(tag, role),
@@ -368,7 +369,7 @@ fn useless(tag: Tag, role: Role) -> Outcome {
 /// The runtime makes programs that are called, and sysvars, read-only.
 fn unwritable_stranger(tag: Tag, role: Role) -> Outcome {
     let checked_first = match role {
-        Role::Exchange => tag == Tag::ListMarket,
+        Role::Exchange => matches!(tag, Tag::ListMarket | Tag::RotateRole | Tag::AcceptRole),
         Role::Ledger => !ledger_is_bound(tag),
         Role::Vault => tag != Tag::CreateExchange,
         Role::NewExchange | Role::Market | Role::BlankMarket | Role::Tokens | Role::Stake => true,
@@ -382,9 +383,9 @@ fn twice(tag: Tag, role: Role, other: Role) -> Outcome {
     match (role, other) {
         // Where anybody may sign, nothing else would tell.
         _ if matches!(tag, Tag::OpenTrader | Tag::CreateExchange) => Refusal::AccountTwice.into(),
-        (Role::Payer, Role::System) => Refusal::NotWritable.into(),
+        (Role::Payer, Role::System | Role::InstructionsSysvar) => Refusal::NotWritable.into(),
         (Role::Signer | Role::Payer, _) => Refusal::NotAuthorized.into(),
-        (_, Role::System) => unwritable_stranger(tag, role),
+        (_, Role::System | Role::InstructionsSysvar) => unwritable_stranger(tag, role),
         (Role::Exchange, Role::Ledger | Role::BlankMarket | Role::Market | Role::MarketRead) => {
             EngineError::AccountSize.into()
         }

@@ -55,6 +55,8 @@ impl Sender {
 const fn length(tag: Tag) -> usize {
     match tag {
         Tag::CloseMarket | Tag::SealExchange | Tag::ProcessWithdrawQueue | Tag::SettleMarket => 8,
+        Tag::RotateRole => 48,
+        Tag::AcceptRole => 16,
         Tag::GrowLedger | Tag::CollectFees | Tag::SetMarketStatus | Tag::OpenTrader | Tag::CloseTrader => 16,
         Tag::Heartbeat | Tag::SetBuilderMax => 16,
         Tag::SetReferrer | Tag::Guard => 24,
@@ -113,6 +115,7 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::AbsorbShortfall | Tag::Deleverage => (18..24).collect(),
         Tag::CloseMarket | Tag::ProcessWithdrawQueue | Tag::SettleMarket | Tag::SettleMarketPosition => Vec::new(),
         Tag::SealExchange => Vec::new(),
+        Tag::RotateRole | Tag::AcceptRole => (9..16).collect(),
         Tag::SetMargin => {
             let tier = |number: usize| 24 + number * 16;
             let given = (0..3).flat_map(|number| tier(number) + 12..tier(number + 1));
@@ -513,6 +516,9 @@ fn risk_fields() -> Vec<Field> {
         ]
     };
     let mut fields = vec![
+        field(Tag::RotateRole, 8, 1, [0, 5, 6, 255], Refusal::FieldInvalid),
+        field(Tag::AcceptRole, 8, 1, [0, 5, 6, 255], Refusal::FieldInvalid),
+        field(Tag::AcceptRole, 8, 1, [1, 2, 4], EngineError::RotationNotPending),
         field(Tag::SetMarketStatus, 8, 2, others, EngineError::MarketNotFound),
         // Active as it is, settled and closed, which are nobody's to set.
         field(Tag::SetMarketStatus, 10, 1, [0, 1, 3, 4, 5, 255], EngineError::MarketStatusInvalid),

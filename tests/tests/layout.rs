@@ -8,7 +8,10 @@ use quantdesk_client::{
     engine::{
         CellIndex, EngineError, NodeIndex, QuoteAtoms, Side,
         book::{OrderHandle, Quote},
-        governance::mode::Modes,
+        governance::{
+            mode::Modes,
+            role::{Rotation, Rotations},
+        },
         outflow::Bucket,
         risk::{
             life::MarginParameters,
@@ -33,8 +36,8 @@ use quantdesk_program::{
             run_delayed::RunDelayed, sweep::Sweep, update_price::UpdatePrice,
         },
         exchange::{
-            collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger, guard::Guard,
-            set_market_status::SetMarketStatus,
+            accept_role::AcceptRole, collect_fees::CollectFees, create_exchange::CreateExchange,
+            grow_ledger::GrowLedger, guard::Guard, rotate_role::RotateRole, set_market_status::SetMarketStatus,
         },
         order::{
             amend_order::AmendOrder,
@@ -84,7 +87,10 @@ layout! {
     AccountHeader: 16, align 8 { bump 9 state 10 }
     Exchange: 10240, align 8 {
         header 0 id 16 admin 24 ledger 56 vault 88 mint 120 guardian 6944 lister 6976 fee_collector 7008 delays 7040
+        rotations 7048
     }
+    Rotations: 256, align 8 { admin 0 guardian 64 lister 128 fee_collector 192 }
+    Rotation: 64, align 8 { successor 0 proposed_at 32 delay 40 }
     OracleSource: 104, align 8 { kind 0 samples_min 1 account 8 feed 40 queue 72 }
     LedgerHeader: 512, align 8 {
         header 0 exchange 16 vault 48 mint 80 total 112 pool 120 fees 128 withdraw_queue 136 events_written 144 cells 152
@@ -160,6 +166,8 @@ layout! {
 layout! {
     Head: 8, align 4 { tag 0 version 1 trader 4 }
     CreateExchange: 112, align 8 { id 0 events_capacity 8 policy 16 }
+    RotateRole: 40, align 8 { role 0 successor 8 }
+    AcceptRole: 8, align 1 { role 0 }
     ListingParameters: 704, align 8 {
         symbol 0 tick_size 16 lot_size 24 lots_min 32 lots_max 40 position_max 48 open_interest_max 56 tick_value 64
         price_max 68 band 72 taker_fee 76 maker_fee 80 maintenance 84 confidence_max 88 divergence_max 92
@@ -235,6 +243,8 @@ fn tags_are_unique_and_in_their_blocks() {
         ("CloseMarket", 7),
         ("SealExchange", 8),
         ("Guard", 12),
+        ("RotateRole", 13),
+        ("AcceptRole", 14),
         ("OpenTrader", 20),
         ("CloseTrader", 21),
         ("Deposit", 22),
@@ -312,7 +322,7 @@ const REFUSALS: [(&str, u32); 30] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 95] = [
+const ENGINE_ERRORS: [(&str, u32); 98] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -393,6 +403,9 @@ const ENGINE_ERRORS: [(&str, u32); 95] = [
     ("FeeScheduleInvalid", 714),
     ("ExchangeSealed", 715),
     ("ExchangeNotSealed", 716),
+    ("RotationPending", 717),
+    ("RotationNotPending", 718),
+    ("RotationNotDue", 719),
     ("ModeForbids", 740),
     ("ModeInvalid", 741),
     ("NotTightening", 742),

@@ -58,6 +58,8 @@ const fn rule(tag: Tag) -> Rule {
         | Tag::CloseMarket
         | Tag::SealExchange
         | Tag::Guard
+        | Tag::RotateRole
+        | Tag::AcceptRole
         | Tag::OpenTrader
         | Tag::CloseTrader
         | Tag::Deposit

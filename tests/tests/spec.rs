@@ -13,6 +13,7 @@ use quantdesk_client::{
         governance::{
             guard::Tightening,
             mode::{self, Act, Mode, Modes},
+            role::{self, Role, Rotation},
         },
         money::TOTAL_MAX,
         partner,
@@ -33,7 +34,7 @@ use quantdesk_client::{
             market, row, stake,
         },
     },
-    instruction::{BookGuard, SYSTEM_PROGRAM, TOKEN_PROGRAM, Target, Trader, Venue},
+    instruction::{BookGuard, INSTRUCTIONS_SYSVAR, SYSTEM_PROGRAM, TOKEN_PROGRAM, Target, Trader, Venue},
     ladder::{LadderHandle, LadderTicket},
     order::Ticket,
     trigger::TriggerTicket,
@@ -52,10 +53,12 @@ use quantdesk_program::{
             update_price::UpdatePrice,
         },
         exchange::{
+            accept_role::AcceptRole,
             collect_fees::CollectFees,
             create_exchange::CreateExchange,
             grow_ledger::{CELLS_MAX, GrowLedger},
             guard::Guard,
+            rotate_role::RotateRole,
         },
         order::{
             amend_order::AmendOrder,
@@ -244,9 +247,10 @@ fn account_layouts() {
     use event::{CashEvent, TradeEvent};
     same_account!(AccountHeader { bump, state }, private discriminator, version);
     same_account!(
-        Exchange { header, id, admin, ledger, vault, mint, guardian, lister, fee_collector, delays },
+        Exchange { header, id, admin, ledger, vault, mint, guardian, lister, fee_collector, delays, rotations },
         private market_sources, sources_len, sources
     );
+    same_account!(Rotation { successor, proposed_at, delay });
     same_account!(OracleSource { kind, samples_min, account, feed, queue });
     same_account!(LedgerHeader {
         header, exchange, vault, mint, total, pool, fees, withdraw_queue, events_written, cells, generation,
@@ -608,6 +612,8 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::CloseMarket => venue.close_market(name(6), &market),
         Tag::SealExchange => venue.seal_exchange(name(6)),
         Tag::Guard => venue.guard(name(6), &Tightening::Mode { mode: Mode::Halted, seconds: 1 }),
+        Tag::RotateRole => venue.rotate_role(name(6), Role::Admin, &name(7)),
+        Tag::AcceptRole => venue.accept_role(name(6), Role::Admin),
         Tag::SettleMarket => venue.settle_market(&market),
         Tag::SettleMarketPosition => venue.settle_market_position(&market, target, target),
         Tag::Sweep => venue.sweep(1),
@@ -668,7 +674,12 @@ fn accounts_of_instructions() {
             assert_eq!(flags, given, "{}", tag.name());
             assert!(numbers.iter().enumerate().all(|(place, number)| *number == place.to_string()), "{}", tag.name());
         }
-        for (name, address) in [("System program", SYSTEM_PROGRAM), ("SPL Token program", TOKEN_PROGRAM)] {
+        let known = [
+            ("System program", SYSTEM_PROGRAM),
+            ("SPL Token program", TOKEN_PROGRAM),
+            ("instructions sysvar", INSTRUCTIONS_SYSVAR),
+        ];
+        for (name, address) in known {
             let place = listed.split(" · ").position(|account| account.ends_with(name));
             let account = place.map(|place| instruction(tag).accounts[place].pubkey);
             assert!(account.is_none_or(|account| account == address), "{}: {name}", tag.name());
@@ -705,6 +716,8 @@ fn arguments_of_administration_and_collateral() {
     same_layout!("GrowLedger", inline(Tag::GrowLedger), GrowLedger { cells });
     same_layout!("CollectFees", inline(Tag::CollectFees), CollectFees { atoms });
     same_layout!("Guard", inline(Tag::Guard), Guard { kind, mode, market, seconds, lots });
+    same_layout!("RotateRole", tabular(Tag::RotateRole), RotateRole { role, successor });
+    same_layout!("AcceptRole", inline(Tag::AcceptRole), AcceptRole { role });
     same_layout!("OpenTrader", inline(Tag::OpenTrader), OpenTrader { sub_account });
     same_layout!("CloseTrader", inline(Tag::CloseTrader), CloseTrader { generation });
     same_layout!("Deposit", inline(Tag::Deposit), MoveCash { generation, atoms });
@@ -986,7 +999,7 @@ fn listing_bounds_and_limits() {
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 36] = [
+    let limits: [(&str, u64); 37] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
@@ -1005,6 +1018,7 @@ fn listing_bounds_and_limits() {
         ("`GRACE_SECONDS`", life::GRACE_SECONDS.into()),
         ("`RAMP_SECONDS_MIN`", life::RAMP_SECONDS_MIN.into()),
         ("`RAMP_SECONDS_MAX`", life::RAMP_SECONDS_MAX.into()),
+        ("`ACCEPT_SECONDS`", role::ACCEPT_SECONDS.into()),
         ("`HANDLES_MAX`", HANDLES_MAX.into()),
         ("`ORDERS_MAX`", ORDERS_MAX as u64),
         ("`BUILDER_MAX`", partner::BUILDER_MAX.into()),

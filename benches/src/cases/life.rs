@@ -5,7 +5,7 @@ use quantdesk_client::{
     Address,
     engine::{
         Ppm, QuoteAtoms,
-        governance::{guard::Tightening, mode::Mode},
+        governance::{CRITICAL_DELAY_MIN, guard::Tightening, mode::Mode, role::Role},
         outflow,
         risk::life::MarginParameters,
         state::{MarketStatus, ledger::Policy},
@@ -82,6 +82,16 @@ fn market_cases() -> Vec<Case> {
             let instruction = stage.desk.venue.seal_exchange(stage.desk.admin);
             stage.set_seal(0)?;
             vm.accepted(&stage.desk, &instruction)
+        }),
+        Case::new("RotateRole", |vm, stage| {
+            let (admin, lister) = (stage.desk.admin, stage.alice.authority);
+            vm.accepted(&stage.desk, &stage.desk.venue.rotate_role(admin, Role::Lister, &lister))
+        }),
+        Case::new("AcceptRole", |vm, mut stage| {
+            let (admin, lister) = (stage.desk.admin, stage.alice.authority);
+            stage.desk.chain.send(stage.desk.venue.rotate_role(admin, Role::Lister, &lister))?;
+            stage.wait(i64::from(CRITICAL_DELAY_MIN));
+            vm.accepted(&stage.desk, &stage.desk.venue.accept_role(lister, Role::Lister))
         }),
         Case::new("SettleMarket", |vm, mut stage| {
             let (_, address) = abandoned(&mut stage, true)?;

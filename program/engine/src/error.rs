@@ -215,6 +215,12 @@ pub enum EngineError {
     ExchangeSealed = 715,
     /// The exchange is not sealed: nothing can be deposited yet.
     ExchangeNotSealed = 716,
+    /// A key is proposed for the role already.
+    RotationPending = 717,
+    /// No key is proposed for the role.
+    RotationNotPending = 718,
+    /// The rotation's delay has not passed, or it has lapsed.
+    RotationNotDue = 719,
 
     // 740: modes and what tightens
     /// The exchange's mode does not allow this at present.

@@ -6,3 +6,4 @@ pub mod resize;
 pub mod transaction;
 
 pub use load::{all_distinct, distinct, key_of, own, own_mut, signer, writable};
+pub use transaction::refuse_durable_nonce;

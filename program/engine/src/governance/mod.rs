@@ -2,6 +2,7 @@
 
 pub mod guard;
 pub mod mode;
+pub mod role;
 pub mod seal;
 
 use bytemuck::{Pod, Zeroable};
@@ -26,4 +27,9 @@ pub struct Delays {
 impl Delays {
     /// Those of a new exchange.
     pub const MIN: Self = Self { loosening: LOOSENING_DELAY_MIN, critical: CRITICAL_DELAY_MIN };
+
+    /// The longer of both, which a rotation waits.
+    pub const fn longest(&self) -> u32 {
+        if self.critical > self.loosening { self.critical } else { self.loosening }
+    }
 }

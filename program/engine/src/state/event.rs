@@ -139,6 +139,12 @@ pub enum CashEventKind {
     TipsReturned = 30,
     /// The exchange was sealed; `amount` is the number of its markets.
     ExchangeSealed = 31,
+    /// A key was proposed for a role; `amount` is the role, `balance` the first eight bytes of the key.
+    RotationProposed = 32,
+    /// What was proposed for a role was withdrawn; likewise.
+    RotationWithdrawn = 33,
+    /// The key proposed became the holder of a role; likewise.
+    RoleAccepted = 34,
     /// The chain had stood still since a market's board was last updated; `amount` is for how many seconds.
     ChainResumed = 40,
     /// A mode was set; `amount` is the mode, `balance` the second at which it ends.
@@ -323,6 +329,9 @@ impl CashEvent {
             28 => CashEventKind::ReferrerSet,
             30 => CashEventKind::TipsReturned,
             31 => CashEventKind::ExchangeSealed,
+            32 => CashEventKind::RotationProposed,
+            33 => CashEventKind::RotationWithdrawn,
+            34 => CashEventKind::RoleAccepted,
             40 => CashEventKind::ChainResumed,
             41 => CashEventKind::ModeSet,
             42 => CashEventKind::PositionMaxLowered,

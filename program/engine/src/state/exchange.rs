@@ -3,7 +3,7 @@
 use super::header::{AccountHeader, Key};
 use crate::{
     error::{EngineError, Result},
-    governance::Delays,
+    governance::{Delays, role::Rotations},
     math, slab,
     units::MarketIndex,
 };
@@ -86,7 +86,9 @@ pub struct Exchange {
     pub fee_collector: Key,
     /// How long what loosens waits, and what is critical.
     pub delays: Delays,
-    reserved: [u8; 3192],
+    /// Keys proposed for the roles.
+    pub rotations: Rotations,
+    reserved: [u8; 2936],
 }
 
 /// Bytes of the exchange account: the most that one instruction can create.

@@ -12,6 +12,7 @@ mod money;
 mod outflow;
 mod pool;
 mod price;
+mod role;
 mod slab;
 mod trading;
 

@@ -6,13 +6,14 @@
 //! 1. `[]` exchange
 //! 2. `[writable]` ledger
 //! 3. `[writable]` market
+//! 4. `[]` instructions sysvar
 //!
-//! Fails with `MarketStatusInvalid` unless the market is settled, `MarketNotEmpty`, `NotAuthorized`, `WrongLedger` and the
-//! account errors.
+//! Fails with `MarketStatusInvalid` unless the market is settled, `MarketNotEmpty`, `NotAuthorized`, `WrongLedger`,
+//! `DurableNonce` and the account errors.
 
-use super::check_admin;
+use super::{check_admin, official};
 use crate::{
-    account::{own, own_mut, signer, writable},
+    account::{own, own_mut, writable},
     error::{Refusal, engine},
     instruction::{Context, now},
 };
@@ -27,10 +28,10 @@ use quantdesk_engine::{
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
     context.expect_no_trader()?;
     let []: [u8; 0] = context.arguments()?;
-    let [admin, exchange, ledger, market] = context.accounts else {
+    let [admin, exchange, ledger, market, sysvar] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
-    let admin_address = signer(admin)?;
+    let admin_address = official(admin, sysvar)?;
     writable(admin)?;
     {
         let exchange = own(exchange, context.program_id)?;

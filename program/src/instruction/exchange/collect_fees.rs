@@ -2,20 +2,21 @@
 //! the fees bucket can be reached this way, and it cannot jump the limiter or the queue of withdrawals.
 //!
 //! Accounts
-//! 0. `[signer]` admin
+//! 0. `[signer]` fee collector
 //! 1. `[]` exchange
 //! 2. `[writable]` ledger
-//! 3. `[writable]` a token account that the admin owns
+//! 3. `[writable]` a token account that the fee collector owns
 //! 4. `[writable]` vault
 //! 5. `[]` vault authority
 //! 6. `[]` SPL Token program
+//! 7. `[]` instructions sysvar
 //!
 //! Fails with `AmountZero`, `WithdrawExceedsAvailable`, `OutflowLimited`, `NotAuthorized`, `WrongLedger`,
-//! `WrongTokenOwner`, and as `Withdraw`.
+//! `DurableNonce`, `WrongTokenOwner`, and as `Withdraw`.
 
-use super::check_admin;
+use super::{check_holder, official};
 use crate::{
-    account::{own, own_mut, signer},
+    account::{own, own_mut},
     error::{Refusal, engine},
     instruction::{Context, now},
     token,
@@ -24,6 +25,7 @@ use bytemuck::{Pod, Zeroable};
 use pinocchio::ProgramResult;
 use quantdesk_engine::{
     QuoteAtoms, account,
+    governance::role::Role,
     state::{Exchange, Ledger},
 };
 
@@ -41,19 +43,21 @@ const _: () = assert!(size_of::<CollectFees>() == 8);
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
     context.expect_no_trader()?;
     let arguments: CollectFees = context.arguments()?;
-    let [admin, exchange, ledger_account, target, vault, authority, token_program] = context.accounts else {
+    let [collector, exchange, ledger_account, target, vault, authority, token_program, sysvar] = context.accounts
+    else {
         return Err(Refusal::AccountsCount.into());
     };
-    let admin = signer(admin)?;
+    let collector = official(collector, sysvar)?;
     {
         let exchange = own(exchange, context.program_id)?;
-        check_admin(Exchange::load(&exchange).map_err(engine)?, admin, ledger_account)?;
+        let exchange = Exchange::load(&exchange).map_err(engine)?;
+        check_holder(exchange, &[Role::FeeCollector], collector, ledger_account)?;
     }
     let ledger_address = *ledger_account.address();
     let mut ledger = own_mut(ledger_account, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
     let receiver = token::check_movement(ledger.header, vault, target, token_program)?;
-    if !receiver.owner.matches(admin.as_array()) {
+    if !receiver.owner.matches(collector.as_array()) {
         return Err(Refusal::WrongTokenOwner.into());
     }
     let paid = account::collect_fees(&mut ledger, now()?, arguments.atoms).map_err(engine)?;

@@ -5,13 +5,14 @@
 //! 1. `[]` exchange
 //! 2. `[writable]` ledger
 //! 3. `[]` System program
+//! 4. `[]` instructions sysvar
 //!
-//! Fails with `CapacityInvalid` for zero or too many cells, `NotAuthorized`, `WrongLedger`, `WrongSystemProgram` and the
-//! account errors.
+//! Fails with `CapacityInvalid` for zero or too many cells, `NotAuthorized`, `WrongLedger`, `DurableNonce`, `WrongSystemProgram`
+//! and the account errors.
 
-use super::check_admin;
+use super::{check_admin, official};
 use crate::{
-    account::{own, own_mut, resize, signer, writable},
+    account::{own, own_mut, resize, writable},
     error::{Refusal, engine},
     instruction::{Context, expect, now},
 };
@@ -54,10 +55,10 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     context.expect_no_trader()?;
     let arguments: GrowLedger = context.arguments()?;
     expect(arguments.pad == 0)?;
-    let [admin, exchange, ledger, system] = context.accounts else {
+    let [admin, exchange, ledger, system, sysvar] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
-    let admin_address = signer(admin)?;
+    let admin_address = official(admin, sysvar)?;
     writable(admin)?;
     if system.address() != &pinocchio_system::ID {
         return Err(Refusal::WrongSystemProgram.into());

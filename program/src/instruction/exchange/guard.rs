@@ -11,20 +11,20 @@
 //! `NotTightening`, `HaltTooSoon`, `MarketNotFound`, `MarketStatusInvalid`, `ListingParametersInvalid`, `NotAuthorized`,
 //! `WrongLedger`, `WrongInstructionsSysvar`, `DurableNonce` and the account errors.
 
+use super::as_holder;
 use crate::{
-    account::{own, own_mut, signer, transaction},
-    error::{Refusal, engine},
-    instruction::{Context, expect, now},
+    error::Refusal,
+    instruction::{Context, expect},
 };
 use bytemuck::{Pod, Zeroable};
-use pinocchio::{AccountView, Address, ProgramResult, error::ProgramError};
+use pinocchio::{ProgramResult, error::ProgramError};
 use quantdesk_engine::{
     Lots, MarketIndex,
     governance::{
         guard::{self, Tightening},
         mode::Mode,
+        role::Role,
     },
-    state::{Exchange, Ledger},
 };
 
 /// What is tightened.
@@ -80,25 +80,5 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     context.expect_no_trader()?;
     let arguments: Guard = context.arguments()?;
     let wanted = arguments.tightening()?;
-    let [guardian, exchange, ledger, sysvar] = context.accounts else {
-        return Err(Refusal::AccountsCount.into());
-    };
-    let guardian = signer(guardian)?;
-    {
-        let exchange = own(exchange, context.program_id)?;
-        check_guardian(Exchange::load(&exchange).map_err(engine)?, guardian, ledger)?;
-    }
-    transaction::refuse_durable_nonce(sysvar)?;
-    let mut ledger = own_mut(ledger, context.program_id)?;
-    let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
-    guard::tighten(&mut ledger, now()?, &wanted).map_err(engine)
-}
-
-/// Fails with `NotAuthorized` unless `signer` is the exchange's guardian or its admin, or with `WrongLedger` if the exchange's
-/// ledger is another one.
-fn check_guardian(exchange: &Exchange, signer: &Address, ledger: &AccountView) -> Result<(), ProgramError> {
-    if !exchange.guardian.matches(signer.as_array()) && !exchange.admin.matches(signer.as_array()) {
-        return Err(Refusal::NotAuthorized.into());
-    }
-    if exchange.ledger.matches(ledger.address().as_array()) { Ok(()) } else { Err(Refusal::WrongLedger.into()) }
+    as_holder(context, &[Role::Guardian, Role::Admin], |ledger, now| guard::tighten(ledger, now, &wanted))
 }

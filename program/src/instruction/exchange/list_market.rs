@@ -8,13 +8,14 @@
 //! 1. `[writable]` exchange
 //! 2. `[writable]` ledger
 //! 3. `[signer, writable]` market, blank: its key signs, or anybody could take a waiting account for an exchange of theirs
+//! 4. `[]` instructions sysvar
 //!
 //! Arguments: [`ListingParameters`], 704 bytes.
 //!
 //! Fails with `FieldInvalid` unless padding, unused tiers and unused sources are zero, with `NotAuthorized`,
-//! `WrongLedger`, `ExchangeSealed`, `MarketsFull`, `CapacityInvalid`, `AccountNotBlank`, the listing errors and the account errors.
+//! `WrongLedger`, `DurableNonce`, `ExchangeSealed`, `MarketsFull`, `CapacityInvalid`, `AccountNotBlank`, the listing errors and the account errors.
 
-use super::check_admin;
+use super::{check_admin, official};
 use crate::{
     account::{key_of, own_mut, signer},
     error::{Refusal, engine},
@@ -33,10 +34,10 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     context.expect_no_trader()?;
     let parameters: ListingParameters = context.arguments()?;
     expect(parameters.is_padded())?;
-    let [admin, exchange, ledger, market] = context.accounts else {
+    let [admin, exchange, ledger, market, sysvar] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
-    let admin = signer(admin)?;
+    let admin = official(admin, sysvar)?;
     signer(market)?;
     let mut exchange = own_mut(exchange, context.program_id)?;
     let exchange = Exchange::load_mut(&mut exchange).map_err(engine)?;

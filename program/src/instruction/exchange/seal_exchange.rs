@@ -5,8 +5,9 @@
 //! 0. `[signer]` admin
 //! 1. `[]` exchange
 //! 2. `[writable]` ledger
+//! 3. `[]` instructions sysvar
 //!
-//! Fails with `ExchangeSealed` if that was done, with `NotAuthorized`, `WrongLedger` and the account errors.
+//! Fails with `ExchangeSealed` if that was done, with `NotAuthorized`, `WrongLedger`, `DurableNonce` and the account errors.
 
 use super::as_admin;
 use crate::instruction::Context;

@@ -5,12 +5,13 @@
 //! 0. `[signer]` admin
 //! 1. `[]` exchange
 //! 2. `[writable]` ledger
+//! 3. `[]` instructions sysvar
 //!
 //! Arguments: [`MarginParameters`], 112 bytes.
 //!
 //! Fails with `FieldInvalid` unless padding and unused tiers are zero, with `MarketNotFound`, `MarketStatusInvalid` for a
 //! market that is settled or closed, `ListingRiskInvalid` for a ramp out of bounds, `ListingTiersInvalid`,
-//! `ListingEnvelopeExceeded`, `NotAuthorized`, `WrongLedger` and the account errors.
+//! `ListingEnvelopeExceeded`, `NotAuthorized`, `WrongLedger`, `DurableNonce` and the account errors.
 
 use super::as_admin;
 use crate::instruction::{Context, expect};

@@ -4,10 +4,11 @@
 //! 0. `[signer]` admin
 //! 1. `[]` exchange
 //! 2. `[writable]` ledger
+//! 3. `[]` instructions sysvar
 //!
 //! Fails with `MarketNotFound`, with `MarketStatusInvalid` for any other status than 1 (active) and 2 (reduce-only), for the
-//! one the market has, and for a market that is settled or closed, with `NotAuthorized`, `WrongLedger` and the account
-//! errors.
+//! one the market has, and for a market that is settled or closed, with `NotAuthorized`, `WrongLedger`, `DurableNonce` and
+//! the account errors.
 
 use super::as_admin;
 use crate::instruction::{Context, expect};
