@@ -290,8 +290,9 @@ fn only_the_holder_acts() {
         let instance = world.instances().into_iter().find(|it| it.tag == tag).unwrap();
         let holder = if tag == Tag::CollectFees { collector } else { admin };
         for key in [admin, keys[0], keys[1], keys[2]] {
-            // A lister may also propose its own successor.
-            if key == holder || (tag == Tag::RotateRole && key == keys[1]) {
+            // A lister may also propose its own successor, a guardian tighten.
+            let also = (tag == Tag::RotateRole && key == keys[1]) || (tag == Tag::Guard && key == keys[0]);
+            if key == holder || also {
                 continue;
             }
             let mut instruction = instance.instruction.clone();
