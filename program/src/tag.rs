@@ -28,6 +28,12 @@ pub enum Tag {
     CloseMarket = 7,
     /// Ends the setting up of an exchange and lets cash in.
     SealExchange = 8,
+    /// Proposes a change, or makes one that tightens.
+    ProposeChange = 9,
+    /// Puts a change into effect whose time has come.
+    ExecuteChange = 10,
+    /// Takes a change out of the queue.
+    CancelChange = 11,
 
     // 20: traders
     /// Opens a trading account.
@@ -118,7 +124,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 49] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -127,6 +133,9 @@ impl Tag {
         Self::SetMargin,
         Self::CloseMarket,
         Self::SealExchange,
+        Self::ProposeChange,
+        Self::ExecuteChange,
+        Self::CancelChange,
         Self::OpenTrader,
         Self::CloseTrader,
         Self::Deposit,
@@ -187,6 +196,9 @@ impl Tag {
             Self::SetMargin => "SetMargin",
             Self::CloseMarket => "CloseMarket",
             Self::SealExchange => "SealExchange",
+            Self::ProposeChange => "ProposeChange",
+            Self::ExecuteChange => "ExecuteChange",
+            Self::CancelChange => "CancelChange",
             Self::OpenTrader => "OpenTrader",
             Self::CloseTrader => "CloseTrader",
             Self::Deposit => "Deposit",

@@ -8,6 +8,10 @@ use quantdesk_client::{
     engine::{
         CellIndex, EngineError, NodeIndex, QuoteAtoms, Side,
         book::{OrderHandle, Quote},
+        governance::{
+            change::{Proposal, SourcesParameters},
+            queue::{Change, ChangeQueue, Payload},
+        },
         outflow::Bucket,
         risk::{
             life::MarginParameters,
@@ -32,8 +36,8 @@ use quantdesk_program::{
             run_delayed::RunDelayed, sweep::Sweep, update_price::UpdatePrice,
         },
         exchange::{
-            collect_fees::CollectFees, create_exchange::CreateExchange, grow_ledger::GrowLedger,
-            set_market_status::SetMarketStatus,
+            cancel_change::CancelChange, collect_fees::CollectFees, create_exchange::CreateExchange,
+            execute_change::ExecuteChange, grow_ledger::GrowLedger, set_market_status::SetMarketStatus,
         },
         order::{
             amend_order::AmendOrder,
@@ -83,7 +87,13 @@ layout! {
     AccountHeader: 16, align 8 { bump 9 state 10 }
     Exchange: 10240, align 8 {
         header 0 id 16 admin 24 ledger 56 vault 88 mint 120 guardian 6944 lister 6976 fee_collector 7008 delays 7040
+        changes 7304
     }
+    ChangeQueue: 2936, align 8 { proposed 0 entries 8 payloads 648 }
+    Change: 40, align 8 {
+        number 0 proposed_at 8 lapses_at 16 value 24 market 32 kind 34 parameter 35 payload 36 proposer 37
+    }
+    Payload: 736, align 8 { market 0 }
     OracleSource: 104, align 8 { kind 0 samples_min 1 account 8 feed 40 queue 72 }
     LedgerHeader: 512, align 8 {
         header 0 exchange 16 vault 48 mint 80 total 112 pool 120 fees 128 withdraw_queue 136 events_written 144 cells 152
@@ -103,7 +113,7 @@ layout! {
         mark 140 publish_time 152 updated_at 160 updated_slot 168 source_times 176 funding_index 208 symbol 360 risk 376
         stable 448 low 452 high 456 margin_scale 460 maintenance_now 464 basis 472 mark_at 480 stable_at 488
         funding_remainder 496 funding_pot 504 pool_spent 520 ramp_from 536 ramp_start 544
-        ramp_end 552 status_at 560
+        ramp_end 552 status_at 560 position_approved 568 interest_approved 576
     }
     RiskParameters: 72, align 8 {
         step 0 step_seconds 4 stable_step 8 basis_max 12 funding_dead_zone 16 funding_cap 20 liquidation_fee 24
@@ -207,6 +217,10 @@ layout! {
     UpdatePrice: 8, align 2 { market 0 }
     SetMarketStatus: 8, align 2 { market 0 status 2 }
     MarginParameters: 112, align 8 { market 0 tiers_len 2 maintenance 4 ramp_seconds 8 tiers 16 }
+    Proposal: 16, align 8 { value 0 market 8 kind 10 parameter 11 }
+    SourcesParameters: 424, align 8 { sources_min 0 sources_len 1 sources 8 }
+    ExecuteChange: 8, align 8 { number 0 }
+    CancelChange: 8, align 8 { number 0 }
     TransferCash: 24, align 8 { generation 0 target 4 target_generation 8 atoms 16 }
     Sweep: 8, align 2 { cells 0 }
     Target: 8, align 4 { trader 0 generation 4 }
@@ -230,6 +244,9 @@ fn tags_are_unique_and_in_their_blocks() {
         ("SetMargin", 6),
         ("CloseMarket", 7),
         ("SealExchange", 8),
+        ("ProposeChange", 9),
+        ("ExecuteChange", 10),
+        ("CancelChange", 11),
         ("OpenTrader", 20),
         ("CloseTrader", 21),
         ("Deposit", 22),
@@ -307,7 +324,7 @@ const REFUSALS: [(&str, u32); 30] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 91] = [
+const ENGINE_ERRORS: [(&str, u32); 104] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -388,6 +405,19 @@ const ENGINE_ERRORS: [(&str, u32); 91] = [
     ("FeeScheduleInvalid", 714),
     ("ExchangeSealed", 715),
     ("ExchangeNotSealed", 716),
+    ("ChangeNotFound", 720),
+    ("ChangeTooEarly", 721),
+    ("ChangeLapsed", 722),
+    ("ChangesFull", 723),
+    ("PayloadsFull", 724),
+    ("ChangeOutOfBounds", 725),
+    ("ChangeStepTooLarge", 726),
+    ("ChangeWithoutEffect", 727),
+    ("DelayShrinks", 728),
+    ("ChangeNotTightening", 729),
+    ("MarginRampRunning", 730),
+    ("TakersWaiting", 731),
+    ("ChangeStale", 732),
     ("StakeTooSmall", 800),
     ("StakeTooLarge", 801),
     ("UnstakeNotDue", 802),

@@ -4,13 +4,19 @@ use anyhow::{Context, Result};
 use quantdesk_client::{
     Address,
     engine::{
-        Ppm, QuoteAtoms, outflow,
+        Ppm, QuoteAtoms,
+        governance::{CRITICAL_DELAY_MIN, LOOSENING_DELAY_MIN, parameter::Parameter},
+        outflow,
         risk::life::MarginParameters,
-        state::{MarketStatus, ledger::Policy},
+        state::{MarketStatus, ledger::Policy, market::market_size},
     },
     instruction::Target,
 };
-use quantdesk_sim::desk::{DeskConfig, MarketSpec, POLICY, Sources};
+use quantdesk_sim::{
+    chain::PROGRAM,
+    desk::{DeskConfig, MarketSpec, POLICY, Sources},
+};
+use solana_instruction::Instruction;
 
 use super::{Case, compare};
 use crate::{
@@ -62,6 +68,16 @@ fn abandoned(stage: &mut Stage, with_position: bool) -> Result<(usize, Address)>
     Ok((market, stage.desk.markets[market].address))
 }
 
+/// A blank account for one more market, and its proposal.
+fn unlisted(stage: &mut Stage) -> Result<(Address, Instruction)> {
+    let desk = &mut stage.desk;
+    let parameters = desk.markets[MARKET].parameters;
+    let address = desk.name(b"market");
+    let size = market_size(parameters.side_capacity, parameters.events_capacity);
+    desk.chain.create_account(address, size, PROGRAM)?;
+    Ok((address, desk.venue.propose_listing(desk.admin, address, &parameters)))
+}
+
 fn market_cases() -> Vec<Case> {
     vec![
         Case::new("SetMarketStatus", |vm, stage| {
@@ -80,6 +96,38 @@ fn market_cases() -> Vec<Case> {
             let instruction = stage.desk.venue.seal_exchange(stage.desk.admin);
             stage.set_seal(0)?;
             vm.accepted(&stage.desk, &instruction)
+        }),
+        Case::new("ProposeChange, a number that waits", |vm, stage| {
+            let index = stage.desk.markets[MARKET].index;
+            let venue = stage.desk.venue;
+            vm.accepted(&stage.desk, &venue.propose_value(stage.desk.admin, Parameter::Band, index, 120_000))
+        }),
+        Case::new("ProposeChange, a number that tightens", |vm, stage| {
+            let index = stage.desk.markets[MARKET].index;
+            let venue = stage.desk.venue;
+            vm.accepted(&stage.desk, &venue.propose_value(stage.desk.admin, Parameter::TakerFee, index, 400))
+        }),
+        Case::new("ProposeChange, a listing", |vm, mut stage| {
+            let (_, propose) = unlisted(&mut stage)?;
+            vm.accepted(&stage.desk, &propose)
+        }),
+        Case::new("ExecuteChange, a number", |vm, mut stage| {
+            let index = stage.desk.markets[MARKET].index;
+            let (venue, admin) = (stage.desk.venue, stage.desk.admin);
+            stage.desk.chain.send(venue.propose_value(admin, Parameter::Band, index, 120_000))?;
+            stage.wait(LOOSENING_DELAY_MIN.into());
+            vm.accepted(&stage.desk, &venue.execute_change(1, None))
+        }),
+        Case::new("ExecuteChange, a listing", |vm, mut stage| {
+            let (address, propose) = unlisted(&mut stage)?;
+            stage.desk.chain.send(propose)?;
+            stage.wait(CRITICAL_DELAY_MIN.into());
+            vm.accepted_unchecked(&stage.desk, &stage.desk.venue.execute_change(1, Some(address)))
+        }),
+        Case::new("CancelChange", |vm, mut stage| {
+            let (_, propose) = unlisted(&mut stage)?;
+            stage.desk.chain.send(propose)?;
+            vm.accepted(&stage.desk, &stage.desk.venue.cancel_change(stage.desk.admin, 1))
         }),
         Case::new("SettleMarket", |vm, mut stage| {
             let (_, address) = abandoned(&mut stage, true)?;

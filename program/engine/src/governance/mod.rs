@@ -1,5 +1,8 @@
 //! Who may change an exchange, what may be changed, and how long that waits.
 
+pub mod change;
+pub mod parameter;
+pub mod queue;
 pub mod seal;
 
 use bytemuck::{Pod, Zeroable};

@@ -139,6 +139,14 @@ pub enum CashEventKind {
     TipsReturned = 30,
     /// The exchange was sealed; `amount` is the number of its markets.
     ExchangeSealed = 31,
+    /// A change was proposed; `amount` is its number, `balance` its value.
+    ChangeProposed = 35,
+    /// A change took effect; `amount` is its number, `balance` its value.
+    ChangeExecuted = 36,
+    /// A change was cancelled; `amount` is its number, `balance` its value.
+    ChangeCancelled = 37,
+    /// A change that nobody executed in time was removed; `amount` is its number, `balance` its value.
+    ChangeRemoved = 38,
 }
 
 /// One trading event, 80 bytes.
@@ -315,6 +323,10 @@ impl CashEvent {
             28 => CashEventKind::ReferrerSet,
             30 => CashEventKind::TipsReturned,
             31 => CashEventKind::ExchangeSealed,
+            35 => CashEventKind::ChangeProposed,
+            36 => CashEventKind::ChangeExecuted,
+            37 => CashEventKind::ChangeCancelled,
+            38 => CashEventKind::ChangeRemoved,
             _ => return None,
         })
     }

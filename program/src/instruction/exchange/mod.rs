@@ -1,10 +1,13 @@
 //! Creating, extending and changing an exchange.
 
+pub mod cancel_change;
 pub mod close_market;
 pub mod collect_fees;
 pub mod create_exchange;
+pub mod execute_change;
 pub mod grow_ledger;
 pub mod list_market;
+pub mod propose_change;
 pub mod seal_exchange;
 pub mod set_margin;
 pub mod set_market_status;
@@ -26,6 +29,11 @@ fn check_admin(exchange: &Exchange, signer: &Address, ledger: &AccountView) -> R
     if !exchange.admin.matches(signer.as_array()) {
         return Err(Refusal::NotAuthorized.into());
     }
+    if exchange.ledger.matches(ledger.address().as_array()) { Ok(()) } else { Err(Refusal::WrongLedger.into()) }
+}
+
+/// Fails with `WrongLedger` unless the ledger is the exchange's.
+fn check_ledger(exchange: &Exchange, ledger: &AccountView) -> Result<(), ProgramError> {
     if exchange.ledger.matches(ledger.address().as_array()) { Ok(()) } else { Err(Refusal::WrongLedger.into()) }
 }
 
