@@ -12,10 +12,9 @@ use quantdesk_client::{
         book::{
             LadderMove, Moved, NewOrder, NewTrigger, OrderHandle, OrderKind, SelfTrade, Sides, Trading, TriggerHandle,
         },
-        governance::{Delays, seal},
+        governance::{Delays, change, seal},
         outflow, partner, pool,
         risk::{
-            life,
             listing::{self, ListingParameters},
             price::{self, Book, Validity},
             scan::{self, Rung},
@@ -371,7 +370,7 @@ impl Operation {
                 pool::fund(&mut ledger, now, cell, QuoteAtoms::new(*atoms))?;
             }
             Self::Status { market, status } => {
-                life::set_status(&mut native.ledger()?, now, desk.markets[*market].index, *status as u8)?;
+                change::set_status(&mut native.ledger()?, now, desk.markets[*market].index, *status as u8)?;
             }
             Self::Sweep { cells } => {
                 scan::sweep(&mut native.ledger()?, now, *cells)?;
@@ -755,8 +754,10 @@ impl Run {
             313 => self.list(),
             314 => Operation::Seal,
             315..320 => {
+                // What is closed stays closed once the exchange is sealed.
+                let closing = if read::header(&self.desk).is_sealed() { 0.01 } else { 0.15 };
                 let status =
-                    if self.random.random_bool(0.15) { MarketStatus::ReduceOnly } else { MarketStatus::Active };
+                    if self.random.random_bool(closing) { MarketStatus::ReduceOnly } else { MarketStatus::Active };
                 Operation::Status { market, status }
             }
             320..500 => self.ladder(trader, market),
