@@ -68,6 +68,11 @@ fn abandoned(stage: &mut Stage, with_position: bool) -> Result<(usize, Address)>
     Ok((market, stage.desk.markets[market].address))
 }
 
+/// Compute units of an instruction that looks at its transaction, which Mollusk has none of to show.
+fn signed(vm: &mut Vm, stage: &Stage, instruction: &Instruction) -> Result<u64> {
+    vm.accepted_behind(&stage.desk, &stage.desk.venue.heartbeat(&stage.alice, 60), instruction)
+}
+
 /// A blank account for one more market, and its proposal.
 fn unlisted(stage: &mut Stage) -> Result<(Address, Instruction)> {
     let desk = &mut stage.desk;
@@ -100,16 +105,16 @@ fn market_cases() -> Vec<Case> {
         Case::new("ProposeChange, a number that waits", |vm, stage| {
             let index = stage.desk.markets[MARKET].index;
             let venue = stage.desk.venue;
-            vm.accepted(&stage.desk, &venue.propose_value(stage.desk.admin, Parameter::Band, index, 120_000))
+            signed(vm, &stage, &venue.propose_value(stage.desk.admin, Parameter::Band, index, 120_000))
         }),
         Case::new("ProposeChange, a number that tightens", |vm, stage| {
             let index = stage.desk.markets[MARKET].index;
             let venue = stage.desk.venue;
-            vm.accepted(&stage.desk, &venue.propose_value(stage.desk.admin, Parameter::TakerFee, index, 400))
+            signed(vm, &stage, &venue.propose_value(stage.desk.admin, Parameter::TakerFee, index, 400))
         }),
         Case::new("ProposeChange, a listing", |vm, mut stage| {
             let (_, propose) = unlisted(&mut stage)?;
-            vm.accepted(&stage.desk, &propose)
+            signed(vm, &stage, &propose)
         }),
         Case::new("ExecuteChange, a number", |vm, mut stage| {
             let index = stage.desk.markets[MARKET].index;
@@ -127,7 +132,7 @@ fn market_cases() -> Vec<Case> {
         Case::new("CancelChange", |vm, mut stage| {
             let (_, propose) = unlisted(&mut stage)?;
             stage.desk.chain.send(propose)?;
-            vm.accepted(&stage.desk, &stage.desk.venue.cancel_change(stage.desk.admin, 1))
+            signed(vm, &stage, &stage.desk.venue.cancel_change(stage.desk.admin, 1))
         }),
         Case::new("SettleMarket", |vm, mut stage| {
             let (_, address) = abandoned(&mut stage, true)?;

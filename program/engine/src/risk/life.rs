@@ -2,7 +2,8 @@
 //! parameters change.
 //!
 //! ```text
-//! Active ⇄ ReduceOnly            the admin, at any time
+//! Active → ReduceOnly            the admin, at any time
+//! ReduceOnly → Active            through the queue of changes; before the exchange is sealed the admin
 //! ReduceOnly → Settled           anybody, after notice, at a fresh mark that has arrived where it should be
 //! Active, ReduceOnly → Settled   anybody, once the price has been dead for a day
 //! Settled → Closed               the admin, once nothing is left in the market

@@ -231,6 +231,11 @@ impl Exchange {
     /// Whether a market's sources may become these. Fails with `ListingOracleInvalid` if one is incomplete or repeated, or no
     /// room would be left.
     pub fn check_sources(&self, market: MarketIndex, sources: &[OracleSource]) -> Result<()> {
+        self.room_for(market, sources).map(drop)
+    }
+
+    /// Places of [`Self::sources`] that a market's new sources may take, as bits. Fails as [`Self::check_sources`].
+    fn room_for(&self, market: MarketIndex, sources: &[OracleSource]) -> Result<u64> {
         let error = EngineError::ListingOracleInvalid;
         if sources.is_empty() || sources.len() > MARKET_SOURCES_MAX {
             return Err(error);
@@ -241,9 +246,9 @@ impl Exchange {
                 return Err(error);
             }
         }
-        let free = math::to_usize(self.free_sources(market).count_ones());
+        let free = self.free_sources(market);
         let known = usize::from(market.get()) < MARKETS_MAX;
-        if known && sources.len() <= free { Ok(()) } else { Err(error) }
+        if known && sources.len() <= math::to_usize(free.count_ones()) { Ok(free) } else { Err(error) }
     }
 
     /// Places of [`Self::sources`] that no other market uses, as bits.
@@ -262,8 +267,7 @@ impl Exchange {
     /// [`Self::check_sources`].
     pub fn set_sources(&mut self, market: MarketIndex, sources: &[OracleSource]) -> Result<()> {
         let error = EngineError::ListingOracleInvalid;
-        self.check_sources(market, sources)?;
-        let mut free = self.free_sources(market);
+        let mut free = self.room_for(market, sources)?;
         let places = self.market_sources.get_mut(usize::from(market.get())).ok_or(error)?;
         *places = [NO_SOURCE; MARKET_SOURCES_MAX];
         for (place, source) in places.iter_mut().zip(sources) {
