@@ -5,10 +5,16 @@ use bytemuck::{NoUninit, bytes_of};
 use quantdesk_engine::{
     CellIndex, Generation, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, Ticks, UnixSeconds,
     book::{NewLadder, NewOrder, NewTrigger, OrderHandle, Replacement, Sides, TriggerHandle},
-    governance::{guard::Tightening, role::Role},
+    governance::{
+        change::{Kind, Proposal, SourcesParameters},
+        guard::Tightening,
+        parameter::Parameter,
+        queue::NO_MARKET,
+        role::Role,
+    },
     risk::{life::MarginParameters, listing::ListingParameters},
-    state::ledger::Policy,
     state::{Key, MarketStatus},
+    state::{fees::FeeSchedule, ledger::Policy},
 };
 use quantdesk_program::{
     Tag,
@@ -19,8 +25,9 @@ use quantdesk_program::{
             update_price::UpdatePrice,
         },
         exchange::{
-            accept_role::AcceptRole, collect_fees::CollectFees, create_exchange::CreateExchange,
-            grow_ledger::GrowLedger, guard::Guard, rotate_role::RotateRole, set_market_status::SetMarketStatus,
+            accept_role::AcceptRole, cancel_change::CancelChange, collect_fees::CollectFees,
+            create_exchange::CreateExchange, execute_change::ExecuteChange, grow_ledger::GrowLedger, guard::Guard,
+            rotate_role::RotateRole, set_market_status::SetMarketStatus,
         },
         order::{
             amend_order::AmendOrder,
@@ -60,8 +67,8 @@ pub const SYSTEM_PROGRAM: Address = Address::from_str_const("1111111111111111111
 /// The classic SPL Token program.
 pub const TOKEN_PROGRAM: Address = Address::from_str_const("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA");
 
-/// The sysvar that shows all instructions of the running transaction.
-pub const INSTRUCTIONS_SYSVAR: Address = Address::from_str_const("Sysvar1nstructions1111111111111111111111111");
+/// The sysvar that shows all instructions of a transaction.
+pub const INSTRUCTIONS_SYSVAR: Address = quantdesk_program::account::transaction::INSTRUCTIONS;
 
 /// An exchange as its instructions name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +153,64 @@ impl Venue {
         let accounts =
             vec![signer(admin), readonly(self.exchange), writable(self.ledger), readonly(INSTRUCTIONS_SYSVAR)];
         self.instruction(Tag::SetMargin, CellIndex::NIL, parameters, accounts)
+    }
+
+    /// Proposes a value for a parameter; `market` is [`NO_MARKET`] for one of the exchange.
+    pub fn propose_value(&self, admin: Address, parameter: Parameter, market: MarketIndex, value: i64) -> Instruction {
+        self.propose(admin, None, &Proposal::value(parameter, market, value), &[0u8; 0])
+    }
+
+    /// Proposes other margin for a market.
+    pub fn propose_margin(&self, admin: Address, parameters: &MarginParameters) -> Instruction {
+        self.propose(admin, None, &Proposal::of(Kind::Margin, parameters.market), parameters)
+    }
+
+    /// Proposes another schedule of fees by volume.
+    pub fn propose_fees(&self, admin: Address, schedule: &FeeSchedule) -> Instruction {
+        self.propose(admin, None, &Proposal::of(Kind::Fees, NO_MARKET), schedule)
+    }
+
+    /// Proposes other oracle sources for a market.
+    pub fn propose_sources(&self, admin: Address, market: MarketIndex, parameters: &SourcesParameters) -> Instruction {
+        self.propose(admin, None, &Proposal::of(Kind::Sources, market), parameters)
+    }
+
+    /// Proposes a new market. Its account, whose key signs, must exist as for [`Self::list_market`], and stay blank.
+    pub fn propose_listing(&self, lister: Address, market: Address, parameters: &ListingParameters) -> Instruction {
+        self.propose(lister, Some(market), &Proposal::of(Kind::Listing, NO_MARKET), parameters)
+    }
+
+    /// Proposes to open a market again that was left to reducing.
+    pub fn propose_reopening(&self, admin: Address, market: MarketIndex) -> Instruction {
+        self.propose(admin, None, &Proposal::of(Kind::Reopening, market), &[0u8; 0])
+    }
+
+    fn propose<T: NoUninit>(
+        &self,
+        proposer: Address,
+        market: Option<Address>,
+        proposal: &Proposal,
+        payload: &T,
+    ) -> Instruction {
+        let mut accounts = vec![signer(proposer), writable(self.exchange), writable(self.ledger)];
+        accounts.extend(market.map(signer));
+        accounts.push(readonly(INSTRUCTIONS_SYSVAR));
+        let mut instruction = self.instruction(Tag::ProposeChange, CellIndex::NIL, proposal, accounts);
+        instruction.data.extend_from_slice(bytes_of(payload));
+        instruction
+    }
+
+    /// Executes a change; `market` is the account of a listing's market, or of that whose takers' delay changes.
+    pub fn execute_change(&self, number: u64, market: Option<Address>) -> Instruction {
+        let mut accounts = vec![writable(self.exchange), writable(self.ledger)];
+        accounts.extend(market.map(writable));
+        self.instruction(Tag::ExecuteChange, CellIndex::NIL, &ExecuteChange { number }, accounts)
+    }
+
+    /// Takes a change out of the queue.
+    pub fn cancel_change(&self, by: Address, number: u64) -> Instruction {
+        let accounts = vec![signer(by), writable(self.exchange), writable(self.ledger), readonly(INSTRUCTIONS_SYSVAR)];
+        self.instruction(Tag::CancelChange, CellIndex::NIL, &CancelChange { number }, accounts)
     }
 
     /// Removes the account of a settled market that is empty; the admin gets its rent.

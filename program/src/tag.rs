@@ -28,6 +28,12 @@ pub enum Tag {
     CloseMarket = 7,
     /// Ends the setting up of an exchange and lets cash in.
     SealExchange = 8,
+    /// Proposes a change, or makes one that tightens.
+    ProposeChange = 9,
+    /// Puts a change into effect whose time has come.
+    ExecuteChange = 10,
+    /// Takes a change out of the queue.
+    CancelChange = 11,
     /// Tightens something at once: a mode, a market's cap.
     Guard = 12,
     /// Proposes a key for a role, or withdraws one.
@@ -124,7 +130,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 52] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -133,6 +139,9 @@ impl Tag {
         Self::SetMargin,
         Self::CloseMarket,
         Self::SealExchange,
+        Self::ProposeChange,
+        Self::ExecuteChange,
+        Self::CancelChange,
         Self::Guard,
         Self::RotateRole,
         Self::AcceptRole,
@@ -196,6 +205,9 @@ impl Tag {
             Self::SetMargin => "SetMargin",
             Self::CloseMarket => "CloseMarket",
             Self::SealExchange => "SealExchange",
+            Self::ProposeChange => "ProposeChange",
+            Self::ExecuteChange => "ExecuteChange",
+            Self::CancelChange => "CancelChange",
             Self::Guard => "Guard",
             Self::RotateRole => "RotateRole",
             Self::AcceptRole => "AcceptRole",

@@ -13,7 +13,7 @@ use quantdesk_client::{
         invariant::{self, Violation},
         risk::listing::{ListingParameters, RiskParameters, TierParameters},
         state::{
-            LedgerView, MarketStatus, MarketView, OracleSource,
+            Exchange, LedgerView, MarketStatus, MarketView, OracleSource,
             fees::FeeSchedule,
             ledger::{Policy, ledger_size},
             market::market_size,
@@ -259,6 +259,36 @@ impl Desk {
         let index = MarketIndex::new(u16::try_from(self.markets.len())?);
         self.markets.push(Market { symbol: spec.symbol.clone(), address, index, parameters, feeds });
         Ok(self.markets.len() - 1)
+    }
+
+    /// Lists a market on a sealed exchange, through the queue of changes: proposes it, lets its delay pass, and executes the
+    /// proposal. Every price is dead then.
+    pub fn list_sealed(&mut self, spec: &MarketSpec) -> Result<usize> {
+        let address = self.name(b"market");
+        let (sources, feeds) = self.sources(spec.sources);
+        let parameters = spec.parameters(&sources);
+        let size = market_size(parameters.side_capacity, parameters.events_capacity);
+        self.chain.create_account(address, size, PROGRAM)?;
+        self.chain
+            .send(self.venue.propose_listing(self.admin, address, &parameters))
+            .with_context(|| format!("ProposeChange {}", spec.symbol))?;
+        let (number, delay) = {
+            let exchange = self.exchange_view()?;
+            (exchange.changes.proposed, exchange.delays.critical)
+        };
+        self.chain.advance_to(self.chain.unix_millis() + i64::from(delay) * 1_000);
+        self.chain
+            .send(self.venue.execute_change(number, Some(address)))
+            .with_context(|| format!("ExecuteChange {}", spec.symbol))?;
+        let index = MarketIndex::new(u16::try_from(self.markets.len())?);
+        self.markets.push(Market { symbol: spec.symbol.clone(), address, index, parameters, feeds });
+        Ok(self.markets.len() - 1)
+    }
+
+    /// The exchange where it is.
+    pub fn exchange_view(&self) -> Result<&Exchange> {
+        let loaded = Exchange::load(self.chain.bytes(&self.venue.exchange)?);
+        loaded.map_err(|error| anyhow::anyhow!("exchange: {error:?}"))
     }
 
     fn sources(&mut self, sources: Sources) -> (Vec<OracleSource>, Vec<Address>) {

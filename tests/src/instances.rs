@@ -10,12 +10,19 @@ use quantdesk_client::{
     engine::{
         Lots, MarketIndex, Ppm, QuoteAtoms, Side, Ticks, UnixSeconds,
         book::{Quote, Replacement, Sides},
-        governance::{self, guard::Tightening, mode::Mode},
+        governance::{
+            CRITICAL_DELAY_MIN,
+            guard::Tightening,
+            mode::Mode,
+            parameter::Parameter,
+            queue::{Change, ChangeQueue},
+            role,
+        },
         risk::{
             life::MarginParameters,
             listing::{ListingParameters, TierParameters},
         },
-        state::{MarketHeader, MarketStatus, ledger::Policy, market::market_size},
+        state::{Exchange, MarketHeader, MarketStatus, ledger::Policy, market::market_size},
     },
     instruction::{BookGuard, Target, Venue},
     ladder::LadderTicket,
@@ -101,6 +108,8 @@ pub struct World {
     pub blank: Venue,
     /// Account for a market that is not listed yet.
     pub blank_market: Address,
+    /// Account of a market whose listing, change number 1, has waited long enough. Number 2 is of a parameter.
+    pub proposed_market: Address,
     /// Another exchange of the same admin. Its traders have the same cells and incarnations, and other owners.
     pub sister: Other,
     /// An exchange of somebody else.
@@ -176,6 +185,7 @@ impl World {
         let size = market_size(parameters.side_capacity, parameters.events_capacity);
         scene.desk.chain.create_account(blank_market, size, PROGRAM).unwrap();
         scene.desk.chain.create_mint(mint, 6).unwrap();
+        let proposed_market = proposed(&mut scene, size);
         let somebody = scene.desk.name(b"somebody");
         scene.desk.chain.give_lamports(carol.trader.authority, 1 << 40).unwrap();
         let [sister, stranger] = [(2, admin), (3, somebody)].map(|(id, admin)| {
@@ -183,7 +193,7 @@ impl World {
             beside(&mut scene, id, admin)
         });
         let unsealed = scene::beside(&mut scene.desk, 5, admin, |desk| desk.list(&scene::sol()).unwrap()).0;
-        let propose = unsealed.venue.rotate_role(admin, governance::role::Role::Lister, &dora.trader.authority);
+        let propose = unsealed.venue.rotate_role(admin, role::Role::Lister, &dora.trader.authority);
         scene.desk.chain.send(propose).unwrap();
         let foreign_stake = foreign_stake(&mut scene, &sister);
         let spoofed_sysvar = spoofed_sysvar(&mut scene.desk);
@@ -199,6 +209,7 @@ impl World {
             admin_tokens,
             blank,
             blank_market,
+            proposed_market,
             sister,
             stranger,
             unsealed,
@@ -245,6 +256,14 @@ impl World {
                 vec![Signer, Exchange, Ledger, BlankMarket],
                 self.unsealed.venue.list_market(admin, self.blank_market, &listed.parameters),
             ),
+            Tag::ProposeChange => (
+                vec![Signer, Exchange, Ledger, BlankMarket],
+                venue.propose_listing(admin, self.blank_market, &listed.parameters),
+            ),
+            Tag::ExecuteChange => {
+                return (vec![Exchange, Ledger, BlankMarket], venue.execute_change(1, Some(self.proposed_market)));
+            }
+            Tag::CancelChange => (vec![Signer, Exchange, Ledger], venue.cancel_change(admin, 2)),
             Tag::SealExchange => (vec![Signer, Exchange, Ledger], self.unsealed.venue.seal_exchange(admin)),
             Tag::GrowLedger => (vec![Payer, Exchange, Ledger, System], venue.grow_ledger(admin, 2)),
             Tag::CollectFees => (
@@ -266,11 +285,11 @@ impl World {
             }
             Tag::RotateRole => (
                 vec![Signer, Exchange, Ledger],
-                venue.rotate_role(admin, governance::role::Role::Lister, &self.carol.trader.authority),
+                venue.rotate_role(admin, role::Role::Lister, &self.carol.trader.authority),
             ),
             Tag::AcceptRole => (
                 vec![Signer, Exchange, Ledger],
-                self.unsealed.venue.accept_role(self.dora.trader.authority, governance::role::Role::Lister),
+                self.unsealed.venue.accept_role(self.dora.trader.authority, role::Role::Lister),
             ),
             _ => unreachable!(),
         };
@@ -495,6 +514,20 @@ fn later(scene: &mut Scene) {
     }
     scene.wait(GRACE);
     scene.desk.settle_price(0, PRICE).unwrap();
+}
+
+/// Proposes the first market once more, on an account of this size, as if that were three days ago, and another band.
+fn proposed(scene: &mut Scene, size: usize) -> Address {
+    let desk = &mut scene.desk;
+    let address = desk.name(b"market");
+    desk.chain.create_account(address, size, PROGRAM).unwrap();
+    let (venue, admin, listed) = (desk.venue, desk.admin, desk.markets[0].clone());
+    desk.chain.send(venue.propose_listing(admin, address, &listed.parameters)).unwrap();
+    desk.chain.send(venue.propose_value(admin, Parameter::Band, listed.index, 120_000)).unwrap();
+    let since = desk.chain.unix_seconds() - i64::from(CRITICAL_DELAY_MIN);
+    let place = offset_of!(Exchange, changes) + offset_of!(ChangeQueue, entries) + offset_of!(Change, proposed_at);
+    patch(&mut desk.chain, venue.exchange, place, &since.to_le_bytes());
+    address
 }
 
 /// A copy of Alice's stake that names another ledger.

@@ -249,6 +249,8 @@ fn rule(tag: Tag, role: Role, mutation: Mutation) -> Outcome {
         Mutation::Zeroed => wrong_length(role),
         Mutation::Sister => sister(tag, role),
         Mutation::Stranger => match (tag, role) {
+            // Nobody in particular, or only one who may do it to the change that is named.
+            (Tag::ExecuteChange | Tag::CancelChange, Role::Exchange) => Refusal::WrongLedger.into(),
             (_, Role::Exchange) if is_administration(tag) && tag != Tag::AcceptRole => Refusal::NotAuthorized.into(),
             (_, Role::Stake) => Refusal::WrongLedger.into(),
             _ => sister(tag, role),
@@ -265,6 +267,9 @@ fn missing(tag: Tag, role: Role) -> Outcome {
         (Tag::UpdatePrice, Role::Exchange) => EngineError::AccountSize.into(),
         (Tag::UpdatePrice, Role::Ledger) => Refusal::WrongLedger.into(),
         (Tag::UpdatePrice, Role::MarketRead) => Refusal::WrongAddress.into(),
+        // Likewise, with the market in the ledger's.
+        (Tag::ExecuteChange, Role::Exchange) => EngineError::AccountSize.into(),
+        (Tag::ExecuteChange, Role::Ledger) => Refusal::WrongLedger.into(),
         _ => Refusal::AccountsCount.into(),
     }
 }
@@ -337,6 +342,7 @@ fn sister(tag: Tag, role: Role) -> Outcome {
         Role::Stake => Refusal::NotAuthorized.into(),
         Role::Exchange | Role::Ledger | Role::Market => Refusal::WrongLedger.into(),
         Role::NewExchange | Role::Authority | Role::BlankLedger => Refusal::WrongAddress.into(),
+        Role::BlankMarket if tag == Tag::ExecuteChange => Refusal::WrongAddress.into(),
         Role::BlankMarket => EngineError::AccountNotBlank.into(),
         Role::Tokens if tag == Tag::Deposit => Outcome::Called(token_error::OWNER_MISMATCH),
         Role::Tokens if tag == Tag::ProcessWithdrawQueue => Refusal::WrongTarget.into(),
@@ -361,18 +367,34 @@ fn useless(tag: Tag, role: Role) -> Outcome {
         Role::Switchboard => Refusal::OracleWrongAccount.into(),
         Role::BlankLedger | Role::NewExchange | Role::Authority => Refusal::WrongAddress.into(),
         Role::Vault if tag != Tag::CreateExchange => Refusal::WrongVault.into(),
+        Role::BlankMarket if tag == Tag::ExecuteChange => Refusal::WrongAddress.into(),
         _ if is_program(role) => sister(tag, role),
         _ => wrong_owner(role),
     }
 }
 
+/// Whether an instruction writes to the exchange.
+const fn writes_exchange(tag: Tag) -> bool {
+    matches!(
+        tag,
+        Tag::ListMarket
+            | Tag::ProposeChange
+            | Tag::ExecuteChange
+            | Tag::CancelChange
+            | Tag::RotateRole
+            | Tag::AcceptRole
+    )
+}
+
 /// The runtime makes programs that are called, and sysvars, read-only.
 fn unwritable_stranger(tag: Tag, role: Role) -> Outcome {
     let checked_first = match role {
-        Role::Exchange => matches!(tag, Tag::ListMarket | Tag::RotateRole | Tag::AcceptRole),
+        Role::Exchange => writes_exchange(tag),
         Role::Ledger => !ledger_is_bound(tag),
         Role::Vault => tag != Tag::CreateExchange,
-        Role::NewExchange | Role::Market | Role::BlankMarket | Role::Tokens | Role::Stake => true,
+        // It is only read, or compared with what was proposed.
+        Role::BlankMarket => !matches!(tag, Tag::ProposeChange | Tag::ExecuteChange),
+        Role::NewExchange | Role::Market | Role::Tokens | Role::Stake => true,
         _ => false,
     };
     if checked_first { Refusal::NotWritable.into() } else { useless(tag, role) }
@@ -385,6 +407,8 @@ fn twice(tag: Tag, role: Role, other: Role) -> Outcome {
         _ if matches!(tag, Tag::OpenTrader | Tag::CreateExchange) => Refusal::AccountTwice.into(),
         (Role::Payer, Role::System | Role::InstructionsSysvar) => Refusal::NotWritable.into(),
         (Role::Signer | Role::Payer, _) => Refusal::NotAuthorized.into(),
+        (Role::BlankMarket, _) if tag == Tag::ExecuteChange => Refusal::WrongAddress.into(),
+        (Role::InstructionsSysvar, _) => Refusal::WrongInstructionsSysvar.into(),
         (_, Role::System | Role::InstructionsSysvar) => unwritable_stranger(tag, role),
         (Role::Exchange, Role::Ledger | Role::BlankMarket | Role::Market | Role::MarketRead) => {
             EngineError::AccountSize.into()

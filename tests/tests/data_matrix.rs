@@ -57,6 +57,9 @@ const fn length(tag: Tag) -> usize {
         Tag::CloseMarket | Tag::SealExchange | Tag::ProcessWithdrawQueue | Tag::SettleMarket => 8,
         Tag::RotateRole => 48,
         Tag::AcceptRole => 16,
+        // With the instance's listing.
+        Tag::ProposeChange => 728,
+        Tag::ExecuteChange | Tag::CancelChange => 16,
         Tag::GrowLedger | Tag::CollectFees | Tag::SetMarketStatus | Tag::OpenTrader | Tag::CloseTrader => 16,
         Tag::Heartbeat | Tag::SetBuilderMax => 16,
         Tag::SetReferrer | Tag::Guard => 24,
@@ -114,8 +117,10 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::Liquidate => (21..24).collect(),
         Tag::AbsorbShortfall | Tag::Deleverage => (18..24).collect(),
         Tag::CloseMarket | Tag::ProcessWithdrawQueue | Tag::SettleMarket | Tag::SettleMarketPosition => Vec::new(),
-        Tag::SealExchange => Vec::new(),
         Tag::RotateRole | Tag::AcceptRole => (9..16).collect(),
+        Tag::SealExchange | Tag::ExecuteChange | Tag::CancelChange => Vec::new(),
+        // Those of a listing, behind the proposal.
+        Tag::ProposeChange => (20..24).chain(padding(Tag::ListMarket).into_iter().map(|place| place + 16)).collect(),
         Tag::SetMargin => {
             let tier = |number: usize| 24 + number * 16;
             let given = (0..3).flat_map(|number| tier(number) + 12..tier(number + 1));
@@ -535,6 +540,14 @@ fn risk_fields() -> Vec<Field> {
         field(Tag::SetMargin, 10, 1, [7, 255], EngineError::ListingTiersInvalid),
         field(Tag::SetMargin, 12, 4, [0, (1 << 32) - 1], EngineError::ListingTiersInvalid),
         field(Tag::SetMargin, 16, 4, [0, 86_399, 2_592_001, (1 << 32) - 1], EngineError::ListingRiskInvalid),
+        field(Tag::ProposeChange, 8, 8, [1, u64::MAX], Refusal::FieldInvalid),
+        field(Tag::ProposeChange, 16, 2, [0, 1, 65_534], Refusal::FieldInvalid),
+        field(Tag::ProposeChange, 18, 1, [0, 7, 255], Refusal::FieldInvalid),
+        // Of the other kinds the payload is another.
+        field(Tag::ProposeChange, 18, 1, [1, 2, 3, 4, 6], Refusal::DataLength),
+        field(Tag::ProposeChange, 19, 1, [1, 255], Refusal::FieldInvalid),
+        field(Tag::ExecuteChange, 8, 8, [0, 5, u64::MAX], EngineError::ChangeNotFound),
+        field(Tag::CancelChange, 8, 8, [0, 5, u64::MAX], EngineError::ChangeNotFound),
         field(Tag::Sweep, 8, 2, [0], Refusal::FieldInvalid),
         field(Tag::CancelForRisk, 16, 1, [0], Refusal::FieldInvalid),
         field(Tag::Liquidate, 20, 1, [0], EngineError::MatchLimitOutOfRange),

@@ -9,7 +9,9 @@ use quantdesk_client::{
         CellIndex, EngineError, NodeIndex, QuoteAtoms, Side,
         book::{OrderHandle, Quote},
         governance::{
+            change::{Proposal, SourcesParameters},
             mode::Modes,
+            queue::{Change, ChangeQueue, Payload},
             role::{Rotation, Rotations},
         },
         outflow::Bucket,
@@ -36,8 +38,9 @@ use quantdesk_program::{
             run_delayed::RunDelayed, sweep::Sweep, update_price::UpdatePrice,
         },
         exchange::{
-            accept_role::AcceptRole, collect_fees::CollectFees, create_exchange::CreateExchange,
-            grow_ledger::GrowLedger, guard::Guard, rotate_role::RotateRole, set_market_status::SetMarketStatus,
+            accept_role::AcceptRole, cancel_change::CancelChange, collect_fees::CollectFees,
+            create_exchange::CreateExchange, execute_change::ExecuteChange, grow_ledger::GrowLedger, guard::Guard,
+            rotate_role::RotateRole, set_market_status::SetMarketStatus,
         },
         order::{
             amend_order::AmendOrder,
@@ -87,10 +90,15 @@ layout! {
     AccountHeader: 16, align 8 { bump 9 state 10 }
     Exchange: 10240, align 8 {
         header 0 id 16 admin 24 ledger 56 vault 88 mint 120 guardian 6944 lister 6976 fee_collector 7008 delays 7040
-        rotations 7048
+        rotations 7048 changes 7304
     }
     Rotations: 256, align 8 { admin 0 guardian 64 lister 128 fee_collector 192 }
     Rotation: 64, align 8 { successor 0 proposed_at 32 delay 40 }
+    ChangeQueue: 2936, align 8 { proposed 0 entries 8 payloads 648 }
+    Change: 40, align 8 {
+        number 0 proposed_at 8 lapses_at 16 value 24 market 32 kind 34 parameter 35 payload 36 proposer 37
+    }
+    Payload: 736, align 8 { market 0 }
     OracleSource: 104, align 8 { kind 0 samples_min 1 account 8 feed 40 queue 72 }
     LedgerHeader: 512, align 8 {
         header 0 exchange 16 vault 48 mint 80 total 112 pool 120 fees 128 withdraw_queue 136 events_written 144 cells 152
@@ -112,7 +120,7 @@ layout! {
         mark 140 publish_time 152 updated_at 160 updated_slot 168 source_times 176 funding_index 208 symbol 360 risk 376
         stable 448 low 452 high 456 margin_scale 460 maintenance_now 464 basis 472 mark_at 480 stable_at 488
         funding_remainder 496 funding_pot 504 pool_spent 520 ramp_from 536 ramp_start 544
-        ramp_end 552 status_at 560
+        ramp_end 552 status_at 560 position_approved 568 interest_approved 576
     }
     RiskParameters: 72, align 8 {
         step 0 step_seconds 4 stable_step 8 basis_max 12 funding_dead_zone 16 funding_cap 20 liquidation_fee 24
@@ -219,6 +227,10 @@ layout! {
     UpdatePrice: 8, align 2 { market 0 }
     SetMarketStatus: 8, align 2 { market 0 status 2 }
     MarginParameters: 112, align 8 { market 0 tiers_len 2 maintenance 4 ramp_seconds 8 tiers 16 }
+    Proposal: 16, align 8 { value 0 market 8 kind 10 parameter 11 }
+    SourcesParameters: 424, align 8 { sources_min 0 sources_len 1 sources 8 }
+    ExecuteChange: 8, align 8 { number 0 }
+    CancelChange: 8, align 8 { number 0 }
     TransferCash: 24, align 8 { generation 0 target 4 target_generation 8 atoms 16 }
     Sweep: 8, align 2 { cells 0 }
     Target: 8, align 4 { trader 0 generation 4 }
@@ -242,6 +254,9 @@ fn tags_are_unique_and_in_their_blocks() {
         ("SetMargin", 6),
         ("CloseMarket", 7),
         ("SealExchange", 8),
+        ("ProposeChange", 9),
+        ("ExecuteChange", 10),
+        ("CancelChange", 11),
         ("Guard", 12),
         ("RotateRole", 13),
         ("AcceptRole", 14),
@@ -322,7 +337,7 @@ const REFUSALS: [(&str, u32); 30] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 98] = [
+const ENGINE_ERRORS: [(&str, u32); 111] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -406,6 +421,19 @@ const ENGINE_ERRORS: [(&str, u32); 98] = [
     ("RotationPending", 717),
     ("RotationNotPending", 718),
     ("RotationNotDue", 719),
+    ("ChangeNotFound", 720),
+    ("ChangeTooEarly", 721),
+    ("ChangeLapsed", 722),
+    ("ChangesFull", 723),
+    ("PayloadsFull", 724),
+    ("ChangeOutOfBounds", 725),
+    ("ChangeStepTooLarge", 726),
+    ("ChangeWithoutEffect", 727),
+    ("DelayShrinks", 728),
+    ("ChangeNotTightening", 729),
+    ("MarginRampRunning", 730),
+    ("TakersWaiting", 731),
+    ("ChangeStale", 732),
     ("ModeForbids", 740),
     ("ModeInvalid", 741),
     ("NotTightening", 742),

@@ -14,7 +14,7 @@ use quantdesk_client::{
             },
             listing::TierParameters,
         },
-        state::{CashEvent, CashEventKind, MarketStatus},
+        state::{CashEvent, CashEventKind, LedgerHeader, MarketStatus},
     },
     instruction::{SYSTEM_PROGRAM, Target, Trader},
 };
@@ -22,7 +22,7 @@ use quantdesk_sim::chain::PROGRAM;
 use quantdesk_tests::{
     failing::{self, Native},
     read, refuses,
-    scene::{self, LEDGER, MARK, PICO, PRICE, Party, Scene, ask, bid, edit_account},
+    scene::{self, LEDGER, MARK, PICO, PRICE, Party, Scene, ask, bid, edit_account, patch},
     snapshot::{Frame, Snapshot},
 };
 use solana_account::Account;
@@ -283,12 +283,16 @@ fn a_status_is_one_of_two_and_changes() {
     }
     let (down, up) = (set_status(&scene, MarketStatus::ReduceOnly), set_status(&scene, MarketStatus::Active));
     send(&mut scene, down.clone());
-    let (alice, bob) = (scene.alice, scene.bob);
+    let (alice, bob, ledger) = (scene.alice, scene.bob, scene.desk.venue.ledger);
     let order = scene.order(&alice, &bid(MARK, 5).build());
     refuses(&mut scene.desk.chain, order, EngineError::MarketNotActive);
     scene.wait(1);
     refuses(&mut scene.desk.chain, down, EngineError::MarketStatusInvalid);
+    // On a sealed exchange that takes a proposal and a day.
+    refuses(&mut scene.desk.chain, up.clone(), EngineError::ChangeNotTightening);
+    patch(&mut scene.desk.chain, ledger, offset_of!(LedgerHeader, sealed), &[0]);
     send(&mut scene, up);
+    patch(&mut scene.desk.chain, ledger, offset_of!(LedgerHeader, sealed), &[1]);
     scene.accept(&bob, &bid(MARK - 1, 5).build());
 }
 
@@ -660,21 +664,21 @@ fn margin_rises_for_new_risk_at_once_and_for_old_positions_slowly() {
     };
     assert_eq!(view(&scene), (10_000_000, 5_000_000));
     let instruction = margin(&scene, |it| {
-        it.tiers.iter_mut().take(3).for_each(|tier| tier.rate = Ppm::new(tier.rate.get() * 2));
+        it.tiers.iter_mut().take(3).for_each(|tier| tier.rate = Ppm::new(tier.rate.get() / 4 * 5));
     });
     let before = Snapshot::of(&scene.desk.chain);
     send(&mut scene, instruction);
     before.only(&scene.desk.chain, &row_and_event(&scene));
-    assert_eq!(view(&scene), (20_000_000, 5_000_000));
+    assert_eq!(view(&scene), (12_500_000, 5_000_000));
     let event = last_event(&scene);
     assert_eq!((event.kind(), event.market), (Some(CashEventKind::MarginChanged), SOL));
-    assert_eq!((event.amount, event.balance), (500_000, 250_000));
+    assert_eq!((event.amount, event.balance), (500_000, 400_000));
 
     let start = now(&scene);
-    for (seconds, expected) in [(43_200, 7_500_000), (86_399, 9_999_960), (86_400, 10_000_000), (90_000, 10_000_000)] {
+    for (seconds, expected) in [(43_200, 5_625_000), (86_399, 6_249_988), (86_400, 6_250_000), (90_000, 6_250_000)] {
         scene.desk.chain.set_unix_seconds(start + seconds);
         scene.desk.set_price(0, PRICE).unwrap();
-        assert_eq!(view(&scene), (20_000_000, expected), "after {seconds}");
+        assert_eq!(view(&scene), (12_500_000, expected), "after {seconds}");
         scene.desk.check().unwrap();
     }
 }
@@ -719,7 +723,7 @@ fn margin_obeys_bounds_and_the_admin() {
     }
     let instruction = margin(&scene, |it| (it.tiers[0], it.tiers_len) = (tier(u64::MAX, 60_000), 1));
     refuses(&mut scene.desk.chain, instruction, Refusal::FieldInvalid);
-    send_edit(&mut scene, |it| it.maintenance = Ppm::new(900_000));
+    send_edit(&mut scene, |it| it.maintenance = Ppm::new(625_000));
 
     let mut over = settled();
     let instruction = margin(&over, |_| ());

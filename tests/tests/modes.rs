@@ -57,6 +57,9 @@ const fn rule(tag: Tag) -> Rule {
         | Tag::SetMargin
         | Tag::CloseMarket
         | Tag::SealExchange
+        | Tag::ProposeChange
+        | Tag::ExecuteChange
+        | Tag::CancelChange
         | Tag::Guard
         | Tag::RotateRole
         | Tag::AcceptRole

@@ -14,7 +14,7 @@ use quantdesk_client::{
 };
 use quantdesk_sim::desk::Desk;
 use quantdesk_tests::{
-    instances::World,
+    instances::{self, World},
     read, refused, refused_at, refuses,
     scene::{Scene, edit_account, small_desk},
     snapshot::Snapshot,
@@ -285,13 +285,18 @@ fn only_the_holder_acts() {
     for key in keys.iter().chain([&admin]) {
         world.scene.desk.chain.give_lamports(*key, 1 << 40).unwrap();
     }
-    let tags = Tag::ALL.into_iter().filter(|tag| (2..15).contains(&tag.byte()) && *tag != Tag::AcceptRole);
+    let anybody = [Tag::ExecuteChange, Tag::AcceptRole];
+    let tags = Tag::ALL.into_iter().filter(|tag| (2..15).contains(&tag.byte()) && !anybody.contains(tag));
     for tag in tags {
         let instance = world.instances().into_iter().find(|it| it.tag == tag).unwrap();
         let holder = if tag == Tag::CollectFees { collector } else { admin };
         for key in [admin, keys[0], keys[1], keys[2]] {
-            // A lister may also propose its own successor, a guardian tighten.
-            let also = (tag == Tag::RotateRole && key == keys[1]) || (tag == Tag::Guard && key == keys[0]);
+            // The instances propose a listing, and a successor of the lister.
+            let also = match tag {
+                Tag::RotateRole | Tag::ProposeChange => key == keys[1],
+                Tag::Guard | Tag::CancelChange => key == keys[0],
+                _ => false,
+            };
             if key == holder || also {
                 continue;
             }
@@ -361,7 +366,7 @@ mod nonce {
         let advance = nonce(&mut world.scene.desk);
         world.scene.desk.chain.clone().send(advance.clone()).unwrap();
         let before = Snapshot::of(world.chain());
-        for instance in world.instances().into_iter().filter(|it| (2..15).contains(&it.tag.byte())) {
+        for instance in world.instances().into_iter().filter(|it| it.roles.contains(&instances::Role::InstructionsSysvar)) {
             let mut chain = world.chain().clone();
             refused_at(chain.send_all(&[advance.clone(), instance.instruction.clone()]), 1, Refusal::DurableNonce);
             before.unchanged(&chain);

@@ -11,8 +11,12 @@ use quantdesk_client::{
             TWAP_INTERVAL_MAX, TWAP_SLICES_MAX, TWAP_SLICES_MIN, TriggerHandle,
         },
         governance::{
+            Delays,
+            change::{Kind, MARGIN_STEP, Proposal, SourcesParameters},
             guard::Tightening,
             mode::{self, Act, Mode, Modes},
+            parameter::{Class, RULES, Rule, Scope, Tighter},
+            queue::{CHANGES_MAX, Change, ChangeQueue, LAPSE_SECONDS, NO_MARKET, NO_PAYLOAD, PAYLOADS_MAX, Payload},
             role::{self, Role, Rotation},
         },
         money::TOTAL_MAX,
@@ -54,8 +58,10 @@ use quantdesk_program::{
         },
         exchange::{
             accept_role::AcceptRole,
+            cancel_change::CancelChange,
             collect_fees::CollectFees,
             create_exchange::CreateExchange,
+            execute_change::ExecuteChange,
             grow_ledger::{CELLS_MAX, GrowLedger},
             guard::Guard,
             rotate_role::RotateRole,
@@ -247,10 +253,16 @@ fn account_layouts() {
     use event::{CashEvent, TradeEvent};
     same_account!(AccountHeader { bump, state }, private discriminator, version);
     same_account!(
-        Exchange { header, id, admin, ledger, vault, mint, guardian, lister, fee_collector, delays, rotations },
+        Exchange {
+            header, id, admin, ledger, vault, mint, guardian, lister, fee_collector, delays, rotations, changes
+        },
         private market_sources, sources_len, sources
     );
     same_account!(Rotation { successor, proposed_at, delay });
+    same_account!(ChangeQueue { proposed, entries, payloads });
+    same_account!(Change { number, proposed_at, lapses_at, value, market, kind, parameter, payload, proposer });
+    same_account!(Payload { market }, private parameters);
+    same_account!(SourcesParameters { sources_min, sources_len, sources });
     same_account!(OracleSource { kind, samples_min, account, feed, queue });
     same_account!(LedgerHeader {
         header, exchange, vault, mint, total, pool, fees, withdraw_queue, events_written, cells, generation,
@@ -273,7 +285,7 @@ fn account_layouts() {
         divergence_max, fresh_seconds, dead_seconds, index_price, mark, publish_time, updated_at, updated_slot,
         source_times, funding_index, symbol, risk, stable, low, high, margin_scale, maintenance_now, basis, mark_at,
         stable_at, funding_remainder, funding_pot, pool_spent, ramp_from, ramp_start, ramp_end,
-        status_at,
+        status_at, position_approved, interest_approved,
     }, private status, tiers_len, condition, lagging, fresh_until, tiers);
     same_account!(RiskParameters {
         step,
@@ -610,6 +622,9 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::SetMarketStatus => venue.set_market_status(name(6), MarketIndex::new(0), MarketStatus::ReduceOnly),
         Tag::SetMargin => venue.set_margin(name(6), &Zeroable::zeroed()),
         Tag::CloseMarket => venue.close_market(name(6), &market),
+        Tag::ProposeChange => venue.propose_listing(name(6), market, &Zeroable::zeroed()),
+        Tag::ExecuteChange => venue.execute_change(1, Some(market)),
+        Tag::CancelChange => venue.cancel_change(name(6), 1),
         Tag::SealExchange => venue.seal_exchange(name(6)),
         Tag::Guard => venue.guard(name(6), &Tightening::Mode { mode: Mode::Halted, seconds: 1 }),
         Tag::RotateRole => venue.rotate_role(name(6), Role::Admin, &name(7)),
@@ -639,6 +654,7 @@ fn tags_and_argument_sizes() {
         let named = if head.trader.is_nil() { "no" } else { "yes" };
         let bytes = data.len() - size_of::<Head>();
         let bytes = match tag {
+            Tag::ProposeChange => format!("{} + payload", bytes - Kind::Listing.payload_size()),
             // The client was given two handles, two orders, and three handles.
             Tag::CancelOrders => format!("{} + `count` · 16", bytes - 2 * 16),
             Tag::PlaceOrders => format!("{} + `count` · 32", bytes - 2 * 32),
@@ -715,6 +731,9 @@ fn arguments_of_administration_and_collateral() {
     same_layout!("CreateExchange", tabular(Tag::CreateExchange), CreateExchange { id, events_capacity, policy });
     same_layout!("GrowLedger", inline(Tag::GrowLedger), GrowLedger { cells });
     same_layout!("CollectFees", inline(Tag::CollectFees), CollectFees { atoms });
+    same_layout!("ProposeChange", tabular(Tag::ProposeChange), Proposal { value, market, kind, parameter });
+    same_layout!("ExecuteChange", inline(Tag::ExecuteChange), ExecuteChange { number });
+    same_layout!("CancelChange", inline(Tag::CancelChange), CancelChange { number });
     same_layout!("Guard", inline(Tag::Guard), Guard { kind, mode, market, seconds, lots });
     same_layout!("RotateRole", tabular(Tag::RotateRole), RotateRole { role, successor });
     same_layout!("AcceptRole", inline(Tag::AcceptRole), AcceptRole { role });
@@ -1209,4 +1228,85 @@ fn invariants_are_implemented_and_tested_where_listed() {
     };
     let implemented: BTreeSet<String> = text.split('"').filter(is_id).map(String::from).collect();
     assert_eq!(implemented, listed);
+}
+
+// ---- Changes
+
+/// A rule as the table of parameters writes it.
+fn listed_rule(rule: &Rule) -> Vec<String> {
+    let scope = match rule.scope {
+        Scope::Market => "market",
+        Scope::Exchange => "exchange",
+    };
+    let tightens = match rule.tighter {
+        Tighter::Down => "down",
+        Tighter::Up => "up",
+        Tighter::Neither => "neither",
+    };
+    let class = match rule.class {
+        Class::Tightening => unreachable!(),
+        Class::Loosening => "loosening",
+        Class::Critical => "critical",
+        Class::Never => "never",
+    };
+    let share = rule.step.get() / 10_000;
+    assert_eq!(rule.step.get() % 10_000, 0);
+    let step = match (share, rule.step_least) {
+        (0, least) => least.to_string(),
+        (share, 0) => format!("{share}%"),
+        (share, least) => format!("{share}% or {least}"),
+    };
+    let (number, name) = (rule.parameter.byte().to_string(), format!("`{}`", rule.name));
+    let bounds = [rule.min, rule.max].map(|bound| bound.to_string());
+    let [least, largest] = bounds;
+    [number, name, scope.into(), tightens.into(), class.into(), least, largest, step].to_vec()
+}
+
+#[test]
+fn parameters_row_by_row() {
+    let expected: Vec<Vec<String>> = RULES.iter().map(listed_rule).collect();
+    assert_eq!(table("Parameters", "number"), expected);
+}
+
+#[test]
+fn kinds_of_changes() {
+    let kinds = [Kind::Parameter, Kind::Margin, Kind::Fees, Kind::Sources, Kind::Listing, Kind::Reopening];
+    let rows = table("Kinds", "kind");
+    assert_eq!(rows.len(), kinds.len());
+    for (row, kind) in rows.iter().zip(kinds) {
+        assert_eq!(Kind::from_byte(kind.byte()), Some(kind));
+        let expected = [kind.byte().to_string(), format!("`{kind:?}`"), kind.payload_size().to_string()];
+        assert_eq!([&row[0], &row[1], &row[4]], [&expected[0], &expected[1], &expected[2]]);
+    }
+    assert_eq!([0, 7, 255].map(Kind::from_byte), [None; 3]);
+    let text = section("18 Changes");
+    assert!(text.contains(&format!("one of {CHANGES_MAX} entries")) && text.contains("a week after the delay"));
+    assert!(text.contains(&format!("one of {PAYLOADS_MAX} payloads")));
+    assert_eq!((LAPSE_SECONDS, MARGIN_STEP.get()), (7 * 86_400, 250_000));
+    assert_eq!((NO_MARKET.get(), NO_PAYLOAD), (65_535, 255));
+}
+
+/// Whatever a market and an exchange consist of is changed as a number, as a whole, or never.
+#[test]
+fn every_field_can_be_changed_or_is_fixed() {
+    let fields_of = |heading: &str| layout_of(&table(heading, "offset"), heading).into_iter().map(|(name, ..)| name);
+    let mut all: BTreeSet<String> = tabular(Tag::ListMarket).into_iter().map(|(name, ..)| name).collect();
+    assert!(all.remove("risk"));
+    all.extend(
+        ["RiskParameters: 72 bytes", "Policy: 96 bytes", "FeeSchedule: 72 bytes"].into_iter().flat_map(fields_of),
+    );
+    // A tier of margin, one of fees, and the delays.
+    all.extend(["notional_max", "rate", "volume_min", "discount", "loosening", "critical"].map(String::from));
+    assert_eq!((size_of::<TierParameters>(), size_of::<FeeTier>(), size_of::<Delays>()), (16, 16, 8));
+
+    let numbers: BTreeSet<String> = RULES.iter().map(|rule| rule.name.to_string()).collect();
+    let rows = table("Kinds", "kind");
+    let whole: BTreeSet<String> = rows.iter().flat_map(|row| code(&row[2])).map(String::from).collect();
+    let fixed: BTreeSet<String> = code(section("Fixed for ever")).into_iter().map(String::from).collect();
+    assert!(fixed.is_disjoint(&numbers) && fixed.is_disjoint(&whole));
+    let both: Vec<_> = numbers.intersection(&whole).collect();
+    assert_eq!(both, ["sources_min"], "with the sources, and alone");
+    let mut covered: BTreeSet<String> = [numbers, whole, fixed].into_iter().flatten().collect();
+    assert!(covered.remove("status"), "which no listing chooses");
+    assert_eq!(covered, all);
 }

@@ -5,14 +5,20 @@ use quantdesk_client::{
     Address,
     engine::{
         Ppm, QuoteAtoms,
-        governance::{CRITICAL_DELAY_MIN, guard::Tightening, mode::Mode, role::Role},
+        governance::{
+            CRITICAL_DELAY_MIN, LOOSENING_DELAY_MIN, guard::Tightening, mode::Mode, parameter::Parameter, role::Role,
+        },
         outflow,
         risk::life::MarginParameters,
-        state::{MarketStatus, ledger::Policy},
+        state::{MarketStatus, ledger::Policy, market::market_size},
     },
     instruction::Target,
 };
-use quantdesk_sim::desk::{DeskConfig, MarketSpec, POLICY, Sources};
+use quantdesk_sim::{
+    chain::PROGRAM,
+    desk::{DeskConfig, MarketSpec, POLICY, Sources},
+};
+use solana_instruction::Instruction;
 
 use super::{Case, compare};
 use crate::{
@@ -64,6 +70,21 @@ fn abandoned(stage: &mut Stage, with_position: bool) -> Result<(usize, Address)>
     Ok((market, stage.desk.markets[market].address))
 }
 
+/// Compute units of an instruction that looks at its transaction, which Mollusk has none of to show.
+fn signed(vm: &mut Vm, stage: &Stage, instruction: &Instruction) -> Result<u64> {
+    vm.accepted_behind(&stage.desk, &stage.desk.venue.heartbeat(&stage.alice, 60), instruction)
+}
+
+/// A blank account for one more market, and its proposal.
+fn unlisted(stage: &mut Stage) -> Result<(Address, Instruction)> {
+    let desk = &mut stage.desk;
+    let parameters = desk.markets[MARKET].parameters;
+    let address = desk.name(b"market");
+    let size = market_size(parameters.side_capacity, parameters.events_capacity);
+    desk.chain.create_account(address, size, PROGRAM)?;
+    Ok((address, desk.venue.propose_listing(desk.admin, address, &parameters)))
+}
+
 fn market_cases() -> Vec<Case> {
     vec![
         Case::new("SetMarketStatus", |vm, stage| {
@@ -92,6 +113,38 @@ fn market_cases() -> Vec<Case> {
             stage.desk.chain.send(stage.desk.venue.rotate_role(admin, Role::Lister, &lister))?;
             stage.wait(i64::from(CRITICAL_DELAY_MIN));
             vm.accepted(&stage.desk, &stage.desk.venue.accept_role(lister, Role::Lister))
+        }),
+        Case::new("ProposeChange, a number that waits", |vm, stage| {
+            let index = stage.desk.markets[MARKET].index;
+            let venue = stage.desk.venue;
+            signed(vm, &stage, &venue.propose_value(stage.desk.admin, Parameter::Band, index, 120_000))
+        }),
+        Case::new("ProposeChange, a number that tightens", |vm, stage| {
+            let index = stage.desk.markets[MARKET].index;
+            let venue = stage.desk.venue;
+            signed(vm, &stage, &venue.propose_value(stage.desk.admin, Parameter::TakerFee, index, 400))
+        }),
+        Case::new("ProposeChange, a listing", |vm, mut stage| {
+            let (_, propose) = unlisted(&mut stage)?;
+            signed(vm, &stage, &propose)
+        }),
+        Case::new("ExecuteChange, a number", |vm, mut stage| {
+            let index = stage.desk.markets[MARKET].index;
+            let (venue, admin) = (stage.desk.venue, stage.desk.admin);
+            stage.desk.chain.send(venue.propose_value(admin, Parameter::Band, index, 120_000))?;
+            stage.wait(LOOSENING_DELAY_MIN.into());
+            vm.accepted(&stage.desk, &venue.execute_change(1, None))
+        }),
+        Case::new("ExecuteChange, a listing", |vm, mut stage| {
+            let (address, propose) = unlisted(&mut stage)?;
+            stage.desk.chain.send(propose)?;
+            stage.wait(CRITICAL_DELAY_MIN.into());
+            vm.accepted_unchecked(&stage.desk, &stage.desk.venue.execute_change(1, Some(address)))
+        }),
+        Case::new("CancelChange", |vm, mut stage| {
+            let (_, propose) = unlisted(&mut stage)?;
+            stage.desk.chain.send(propose)?;
+            signed(vm, &stage, &stage.desk.venue.cancel_change(stage.desk.admin, 1))
         }),
         Case::new("SettleMarket", |vm, mut stage| {
             let (_, address) = abandoned(&mut stage, true)?;

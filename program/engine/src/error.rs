@@ -222,7 +222,33 @@ pub enum EngineError {
     /// The rotation's delay has not passed, or it has lapsed.
     RotationNotDue = 719,
 
-    // 740: modes and what tightens
+    // 720: changes
+    /// No change with this number waits.
+    ChangeNotFound = 720,
+    /// The change's delay has not passed.
+    ChangeTooEarly = 721,
+    /// The change waited too long for its execution.
+    ChangeLapsed = 722,
+    /// As many changes wait as can.
+    ChangesFull = 723,
+    /// As many changes with a payload wait as can.
+    PayloadsFull = 724,
+    /// A value outside the bounds of its parameter, or delays in the wrong order.
+    ChangeOutOfBounds = 725,
+    /// The value is further from the present one than one change may go.
+    ChangeStepTooLarge = 726,
+    /// It is so already.
+    ChangeWithoutEffect = 727,
+    /// Delays only grow.
+    DelayShrinks = 728,
+    /// On a sealed exchange this acts at once, and so only tightens.
+    ChangeNotTightening = 729,
+    /// The market's last change of margin is still on its way.
+    MarginRampRunning = 730,
+    /// Takers wait in the market.
+    TakersWaiting = 731,
+    /// The market's status has changed since the proposal.
+    ChangeStale = 732,
     /// The exchange's mode does not allow this at present.
     ModeForbids = 740,
     /// No mode that can be set, or a time out of bounds.

@@ -378,8 +378,8 @@ fn named(ledger: &LedgerView<'_>, market: &MarketView<'_>, side: Side, entry: &I
     require(same, "B2", "entry and node agree", place)?;
     require(node.sequence <= market.header.orders_placed, "B5", "order numbers were given out", place)?;
     let row = ledger.row(market.header.index)?;
-    let sized = !node.lots.is_zero() && node.lots <= row.lots_max;
-    require(sized, "B2", "an order has lots, and no more than the largest order", place)?;
+    let sized = !node.lots.is_zero() && node.lots <= row.position_approved;
+    require(sized, "B2", "an order has lots, and no more than a position could", place)?;
     require(!node.price.is_zero() && node.price <= row.price_max, "B2", "an order's price is in range", place)?;
     let position = ledger.position(node.position)?;
     require(position.market == market.header.index, "B2", "an order belongs to a position in its market", place)?;
@@ -464,7 +464,7 @@ fn waiter(ledger: &LedgerView<'_>, market: &MarketView<'_>, entry: &Delayed, pla
     require(node.is_waiting() && node.place == place, "D1", "an order that waits names its place", place)?;
     require(node.sequence <= market.header.orders_placed, "B5", "order numbers were given out", place)?;
     let row = ledger.row(market.header.index)?;
-    let sized = !node.lots.is_zero() && node.lots <= row.lots_max;
+    let sized = !node.lots.is_zero() && node.lots <= row.position_approved;
     let priced = !node.price.is_zero() && node.price <= row.price_max;
     require(sized && priced, "D1", "an order that waits has lots and a price", place)?;
     let owner = ledger.trader(ledger.position(node.position)?.trader)?.owner;

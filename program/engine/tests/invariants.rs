@@ -429,8 +429,8 @@ fn inv_b2_orders_that_contradict_their_entries_or_bounds_are_found() {
     assert_eq!(market_damage(node(0, 77)), ("B2", "entry and node agree"));
     assert_eq!(market_damage(node(40, 98)), ("B2", "entry and node agree"));
     assert_eq!(market_damage(node(56, 1)), ("B2", "entry and node agree"));
-    assert_eq!(market_damage(node(16, 0)), ("B2", "an order has lots, and no more than the largest order"));
-    assert_eq!(market_damage(node(16, 21)), ("B2", "an order has lots, and no more than the largest order"));
+    assert_eq!(market_damage(node(16, 0)), ("B2", "an order has lots, and no more than a position could"));
+    assert_eq!(market_damage(node(16, 41)), ("B2", "an order has lots, and no more than a position could"));
     assert_eq!(market_damage(node(32, 9)), ("B2", "an order's owner tag is its owner's"));
     assert_eq!(market_damage(|bytes| bytes[BIDS + 4] = 99), ("B2", "an entry names a live node"));
     assert_eq!(market_damage(node(44, 200)), ("S1", "account bytes can be followed"));
@@ -471,7 +471,7 @@ fn inv_b1_b2_b4_damage_to_pegged_orders_is_found() {
     for (offset, value) in [(0, 77), (56, 1), (58, 2), (60, 9)] {
         assert_eq!(damage(&world, &node(offset, value)), agree);
     }
-    assert_eq!(damage(&world, &node(16, 0)), ("B2", "an order has lots, and no more than the largest order"));
+    assert_eq!(damage(&world, &node(16, 0)), ("B2", "an order has lots, and no more than a position could"));
     assert_eq!(damage(&world, &node(32, 9)), ("B2", "an order's owner tag is its owner's"));
     assert_eq!(damage(&world, &node(58, 0)), ("B4", "every order node in use is on one side"));
     assert_eq!(damage(&world, &|bytes| bytes[PEGGED_BIDS + 4] = 99), ("B2", "an entry names a live node"));
@@ -526,7 +526,7 @@ fn inv_b9_ladders_that_contradict_themselves_or_their_orders_are_found() {
     assert_eq!(ladder(|it| it.bids.levels.swap(0, 1)), levels);
     assert_eq!(ladder(|it| it.bids.levels.swap(1, 2)), levels);
     assert_eq!(ladder(|it| it.asks.levels[0] = LadderLevel::default()), consumed);
-    assert_eq!(ladder(|it| it.bids.levels[1].lots = Lots::new(21)), sizes);
+    assert_eq!(ladder(|it| it.bids.levels[1].lots = Lots::new(41)), sizes);
     assert_eq!(ladder(|it| it.bids.levels[0].lots = Lots::ZERO), levels);
     assert_eq!(ladder(|it| it.bids.used = Lots::new(2)), consumed);
     assert_eq!(ladder(|it| it.bids.level = 3), consumed);

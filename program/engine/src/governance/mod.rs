@@ -1,7 +1,10 @@
 //! Who may change an exchange, what may be changed, and how long that waits.
 
+pub mod change;
 pub mod guard;
 pub mod mode;
+pub mod parameter;
+pub mod queue;
 pub mod role;
 pub mod seal;
 

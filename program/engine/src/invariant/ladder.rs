@@ -63,7 +63,7 @@ fn ladder_side(
     let same = node.source() == Source::Ladder && node.place == number && node.side() == side;
     require(same && node.position == ladder.position, "B9", "a side and its order name each other", number)?;
     let row = ledger.row(market.header.index)?;
-    let sized = !node.lots.is_zero() && node.lots <= row.lots_max;
+    let sized = !node.lots.is_zero() && node.lots <= row.position_approved;
     require(sized && !node.price.is_zero() && node.price <= row.price_max, "B9", "a side is an order", number)?;
     let owner = ledger.trader(ledger.position(node.position)?.trader)?.owner;
     require(owner.tag() == node.owner_tag, "B9", "a side's owner tag is its owner's", number)?;
@@ -83,7 +83,7 @@ fn levels_of(levels: &[LadderLevel], row: &MarketRow, number: u32) -> core::resu
         });
         let first = behind.is_some() || place == 0;
         require(next && first, "B9", "levels ascend without a gap", number)?;
-        let sized = level.lots >= row.lots_min && level.lots <= row.lots_max && level.is_padded();
+        let sized = !level.lots.is_zero() && level.lots <= row.position_approved && level.is_padded();
         require(sized, "B9", "a level is as large as an order", number)?;
         behind = Some((place, level.distance));
     }

@@ -2,7 +2,8 @@
 //! parameters change.
 //!
 //! ```text
-//! Active ⇄ ReduceOnly            the admin, at any time
+//! Active → ReduceOnly            the admin, at any time
+//! ReduceOnly → Active            through the queue of changes; before the exchange is sealed the admin
 //! ReduceOnly → Settled           anybody, after notice, at a fresh mark that has arrived where it should be
 //! Active, ReduceOnly → Settled   anybody, once the price has been dead for a day
 //! Settled → Closed               the admin, once nothing is left in the market
@@ -275,13 +276,23 @@ fn require_still(market: &MarketHeader) -> Result<()> {
 }
 
 /// Changes margin tiers at once and the maintenance share over a ramp, so that no position open now requires more than
-/// it does now when the ramp starts (but for an atom of rounding per tier).
-///
-/// Fails with `MarketNotFound`, `MarketStatusInvalid` for a market that is settled or closed, `ListingRiskInvalid` for
-/// a ramp out of bounds, and as a listing with these tiers would: `ListingTiersInvalid`, or `ListingEnvelopeExceeded`,
-/// which is about the start of the ramp as well as its end.
+/// it does now when the ramp starts (but for an atom of rounding per tier). Fails as [`next_margin`].
 pub fn set_margin(ledger: &mut Ledger<'_>, now: Now, parameters: &MarginParameters) -> Result<()> {
     let row = ledger.row_mut(parameters.market)?;
+    *row = next_margin(row, now.unix_seconds, parameters)?;
+    let mut event = CashEvent::new(CashEventKind::MarginChanged);
+    event.market = parameters.market;
+    event.amount = i64::from(row.maintenance.get());
+    event.balance = i64::from(row.ramp_from.get());
+    ledger.record(now, CellIndex::NIL, event)
+}
+
+/// A market's row with other margin parameters.
+///
+/// Fails with `MarketStatusInvalid` for a market that is settled or closed, `ListingRiskInvalid` for a ramp out of
+/// bounds, and as a listing with these tiers would: `ListingTiersInvalid`, or `ListingEnvelopeExceeded`, which is about
+/// the start of the ramp as well as its end.
+pub fn next_margin(row: &MarketRow, now: UnixSeconds, parameters: &MarginParameters) -> Result<MarketRow> {
     if !row.accepts_reducing() {
         return Err(EngineError::MarketStatusInvalid);
     }
@@ -292,18 +303,13 @@ pub fn set_margin(ledger: &mut Ledger<'_>, now: Now, parameters: &MarginParamete
     next.tiers = margin_tiers(parameters.tiers()?, parameters.maintenance, row.taker_fee)?;
     next.tiers_len = parameters.tiers_len;
     next.maintenance = parameters.maintenance;
-    next.ramp_from = ramp_start(row, &next, maintenance_at(row, now.unix_seconds)?)?;
+    next.ramp_from = ramp_start(row, &next, maintenance_at(row, now)?)?;
     // WHY: the least share there will be is the one that a price step and the fees have to fit into.
     next.risk.check_envelope(&next.tiers, next.ramp_from, next.taker_fee)?;
-    next.ramp_start = now.unix_seconds;
-    next.ramp_end = now.unix_seconds.plus(parameters.ramp_seconds)?;
-    next.maintenance_now = maintenance_at(&next, now.unix_seconds)?;
-    *row = next;
-    let mut event = CashEvent::new(CashEventKind::MarginChanged);
-    event.market = parameters.market;
-    event.amount = i64::from(parameters.maintenance.get());
-    event.balance = i64::from(next.ramp_from.get());
-    ledger.record(now, CellIndex::NIL, event)
+    next.ramp_start = now;
+    next.ramp_end = now.plus(parameters.ramp_seconds)?;
+    next.maintenance_now = maintenance_at(&next, now)?;
+    Ok(next)
 }
 
 /// Largest maintenance share, at most the new one, at which the new tiers require nowhere more than the old ones at

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::{EngineError, Result},
     math,
-    state::{Key, MarginTier, MarketRow, OracleSource, exchange::MARKET_SOURCES_MAX, row::TIERS_MAX},
+    state::{Key, Ledger, MarginTier, MarketRow, OracleSource, exchange::MARKET_SOURCES_MAX, row::TIERS_MAX},
     units::{Lots, MarketIndex, Now, PicoPrice, Ppm, QuoteAtoms, SignedPpm, TickValue, Ticks},
 };
 use bytemuck::{Pod, Zeroable};
@@ -184,6 +184,40 @@ impl ListingParameters {
         self.sources.get(..usize::from(self.sources_len)).unwrap_or(&[])
     }
 
+    /// What a market is listed with if this is its row, but for its account, its sources and the slots that takers wait.
+    /// Its caps are those approved: what tightens them leaves them as they are.
+    fn of(row: &MarketRow) -> Self {
+        let mut tiers = [TierParameters::zeroed(); TIERS_MAX];
+        for (place, tier) in tiers.iter_mut().zip(row.tiers()) {
+            *place = TierParameters::new(tier.notional_max, tier.rate);
+        }
+        Self {
+            symbol: row.symbol,
+            tick_size: row.tick_size,
+            lot_size: row.lot_size,
+            lots_min: row.lots_min,
+            lots_max: row.lots_max,
+            position_max: row.position_max.max(row.position_approved),
+            open_interest_max: row.open_interest_max.max(row.interest_approved),
+            tick_value: row.tick_value,
+            price_max: row.price_max,
+            band: row.band,
+            taker_fee: row.taker_fee,
+            maker_fee: row.maker_fee,
+            maintenance: row.maintenance,
+            confidence_max: row.confidence_max,
+            divergence_max: row.divergence_max,
+            fresh_seconds: row.fresh_seconds,
+            dead_seconds: row.dead_seconds,
+            sources_min: row.sources_min,
+            sources_len: row.sources_len,
+            tiers_len: row.tiers_len,
+            tiers,
+            risk: row.risk,
+            ..Self::zeroed()
+        }
+    }
+
     /// Whether padding is zero, and with it the tiers and sources not given.
     pub fn is_padded(&self) -> bool {
         let (tiers, sources) = (usize::from(self.tiers_len), usize::from(self.sources_len));
@@ -221,6 +255,8 @@ impl ListingParameters {
             lots_max: self.lots_max,
             position_max: self.position_max,
             open_interest_max: self.open_interest_max,
+            position_approved: self.position_max,
+            interest_approved: self.open_interest_max,
             band: self.band,
             taker_fee: self.taker_fee,
             maker_fee: self.maker_fee,
@@ -366,20 +402,32 @@ pub fn margin_tiers(given: &[TierParameters], maintenance: Ppm, taker_fee: Ppm) 
     if kept <= fee || initial.saturating_sub(kept) <= fee { Err(error) } else { Ok(tiers) }
 }
 
-/// Adds a market to the ledger's table and returns its row. Fails with `MarketsFull`, with `AccountNotBlank` if the
-/// address was that of a market before, or as [`ListingParameters::row`].
-pub fn list(
-    ledger: &mut crate::state::Ledger<'_>,
-    now: Now,
-    market: Key,
-    parameters: &ListingParameters,
-) -> Result<MarketIndex> {
+/// Whether a row, after a change, still satisfies what a listing must; the envelope at the least share of maintenance
+/// margin there will be, which during a ramp is that in force. Fails as [`ListingParameters::row`].
+#[inline(never)]
+pub fn check_row(row: &MarketRow, mint_decimals: u8) -> Result<()> {
+    let listed = ListingParameters::of(row).row(row.market, row.index, mint_decimals)?;
+    let least = row.maintenance_now.min(row.maintenance);
+    row.risk.check_envelope(&listed.tiers, least, row.taker_fee)
+}
+
+/// What a market with these parameters will be, if it can be listed now. Fails with `AccountNotBlank` if the address was
+/// that of a market before, with `MarketsFull`, or as [`ListingParameters::row`].
+pub fn next_row(ledger: &Ledger<'_>, market: &Key, parameters: &ListingParameters) -> Result<MarketRow> {
     let index = MarketIndex::new(ledger.header.markets_len);
-    let mut row = parameters.row(market, index, ledger.header.mint_decimals)?;
-    row.status_at = now.unix_seconds;
-    if ledger.rows.iter().take(usize::from(index.get())).any(|listed| listed.market == market) {
+    let row = parameters.row(*market, index, ledger.header.mint_decimals)?;
+    if ledger.rows.iter().take(usize::from(index.get())).any(|listed| listed.market == *market) {
         return Err(EngineError::AccountNotBlank);
     }
+    if usize::from(index.get()) < ledger.rows.len() { Ok(row) } else { Err(EngineError::MarketsFull) }
+}
+
+/// Adds a market to the ledger's table and returns its row. Fails with `MarketsFull`, with `AccountNotBlank` if the
+/// address was that of a market before, or as [`ListingParameters::row`].
+pub fn list(ledger: &mut Ledger<'_>, now: Now, market: Key, parameters: &ListingParameters) -> Result<MarketIndex> {
+    let mut row = next_row(ledger, &market, parameters)?;
+    let index = row.index;
+    row.status_at = now.unix_seconds;
     let place = ledger.rows.get_mut(usize::from(index.get())).ok_or(EngineError::MarketsFull)?;
     *place = row;
     ledger.header.markets_len = index.get().wrapping_add(1);

@@ -153,6 +153,14 @@ pub enum CashEventKind {
     PositionMaxLowered = 42,
     /// A market's cap on open interest was lowered; `amount` is the new one, `balance` the old one, in lots.
     InterestMaxLowered = 43,
+    /// A change was proposed; `amount` is its number, `balance` its value.
+    ChangeProposed = 35,
+    /// A change took effect; `amount` is its number, `balance` its value.
+    ChangeExecuted = 36,
+    /// A change was cancelled; `amount` is its number, `balance` its value.
+    ChangeCancelled = 37,
+    /// A change that nobody executed in time was removed; `amount` is its number, `balance` its value.
+    ChangeRemoved = 38,
 }
 
 /// One trading event, 80 bytes.
@@ -336,6 +344,10 @@ impl CashEvent {
             41 => CashEventKind::ModeSet,
             42 => CashEventKind::PositionMaxLowered,
             43 => CashEventKind::InterestMaxLowered,
+            35 => CashEventKind::ChangeProposed,
+            36 => CashEventKind::ChangeExecuted,
+            37 => CashEventKind::ChangeCancelled,
+            38 => CashEventKind::ChangeRemoved,
             _ => return None,
         })
     }

@@ -3,7 +3,7 @@
 use super::header::{AccountHeader, Key};
 use crate::{
     error::{EngineError, Result},
-    governance::{Delays, role::Rotations},
+    governance::{Delays, queue::ChangeQueue, role::Rotations},
     math, slab,
     units::MarketIndex,
 };
@@ -88,7 +88,8 @@ pub struct Exchange {
     pub delays: Delays,
     /// Keys proposed for the roles.
     pub rotations: Rotations,
-    reserved: [u8; 2936],
+    /// Changes that wait.
+    pub changes: ChangeQueue,
 }
 
 /// Bytes of the exchange account: the most that one instruction can create.
@@ -228,9 +229,14 @@ impl Exchange {
         accounts
     }
 
-    /// Registers a market's sources. Fails with `ListingOracleInvalid` if one is incomplete or repeated, or no room is
-    /// left.
-    pub fn set_sources(&mut self, market: MarketIndex, sources: &[OracleSource]) -> Result<()> {
+    /// Whether a market's sources may become these. Fails with `ListingOracleInvalid` if one is incomplete or repeated, or no
+    /// room would be left.
+    pub fn check_sources(&self, market: MarketIndex, sources: &[OracleSource]) -> Result<()> {
+        self.room_for(market, sources).map(drop)
+    }
+
+    /// Places of [`Self::sources`] that a market's new sources may take, as bits. Fails as [`Self::check_sources`].
+    fn room_for(&self, market: MarketIndex, sources: &[OracleSource]) -> Result<u64> {
         let error = EngineError::ListingOracleInvalid;
         if sources.is_empty() || sources.len() > MARKET_SOURCES_MAX {
             return Err(error);
@@ -240,11 +246,38 @@ impl Exchange {
             if !source.is_valid() || repeated {
                 return Err(error);
             }
-            let index = self.sources_len;
+        }
+        let free = self.free_sources(market);
+        let known = usize::from(market.get()) < MARKETS_MAX;
+        if known && sources.len() <= math::to_usize(free.count_ones()) { Ok(free) } else { Err(error) }
+    }
+
+    /// Places of [`Self::sources`] that no other market uses, as bits.
+    fn free_sources(&self, market: MarketIndex) -> u64 {
+        let mut free = u64::MAX;
+        for (places, _) in self.market_sources.iter().zip(0u16..).filter(|(_, other)| *other != market.get()) {
+            for place in places {
+                // 255, for none, is no bit.
+                free &= !1u64.checked_shl(u32::from(*place)).unwrap_or(0);
+            }
+        }
+        free
+    }
+
+    /// Gives a market these sources in place of those it had. Each takes the first place that is free. Fails as
+    /// [`Self::check_sources`].
+    pub fn set_sources(&mut self, market: MarketIndex, sources: &[OracleSource]) -> Result<()> {
+        let error = EngineError::ListingOracleInvalid;
+        let mut free = self.room_for(market, sources)?;
+        let places = self.market_sources.get_mut(usize::from(market.get())).ok_or(error)?;
+        *places = [NO_SOURCE; MARKET_SOURCES_MAX];
+        for (place, source) in places.iter_mut().zip(sources) {
+            let index = free.trailing_zeros();
             *self.sources.get_mut(math::to_usize(index)).ok_or(error)? = *source;
-            let places = self.market_sources.get_mut(usize::from(market.get())).ok_or(error)?;
-            *places.get_mut(place).ok_or(error)? = u8::try_from(index).map_err(|_| error)?;
-            self.sources_len = index.checked_add(1).ok_or(error)?;
+            *place = u8::try_from(index).map_err(|_| error)?;
+            // Drops the lowest bit.
+            free &= free.wrapping_sub(1);
+            self.sources_len = self.sources_len.max(index.wrapping_add(1));
         }
         Ok(())
     }

@@ -98,7 +98,7 @@ pub const TRIGGERS_PER_POSITION_MAX: usize = 16;
 /// Accounts a sweep remembers.
 pub const WATCH_MAX: usize = 8;
 
-/// What may leave the vault, and how fees are charged and shared; fixed when the exchange is created.
+/// What may leave the vault, and how fees are charged and shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Policy {

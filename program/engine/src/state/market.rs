@@ -164,15 +164,9 @@ const fn nodes_of(side_capacity: u32) -> u32 {
 }
 
 impl<'a> Market<'a> {
-    /// Turns blank bytes into an empty market. Fails with `CapacityInvalid` unless `bytes` are exactly as long as the
-    /// capacities say and the ring's length is a power of two, with `AccountNotBlank` if the bytes are in use.
-    pub fn create(
-        bytes: &'a mut [u8],
-        ledger: Key,
-        index: MarketIndex,
-        side_capacity: u32,
-        events_capacity: u32,
-    ) -> Result<Self> {
+    /// Whether these bytes can become a market with these capacities. Fails with `CapacityInvalid` unless they are exactly
+    /// as long as the capacities say and the ring's length is a power of two, with `AccountNotBlank` if they are in use.
+    pub fn check_blank(bytes: &[u8], side_capacity: u32, events_capacity: u32) -> Result<()> {
         let fits = side_capacity > 0
             && side_capacity <= SIDE_CAPACITY_MAX
             && events_capacity.is_power_of_two()
@@ -181,10 +175,20 @@ impl<'a> Market<'a> {
         if !fits {
             return Err(EngineError::CapacityInvalid);
         }
+        let (header, _): (&MarketHeader, _) = slab::take_one(bytes)?;
+        if header.header.is_blank() { Ok(()) } else { Err(EngineError::AccountNotBlank) }
+    }
+
+    /// Turns blank bytes into an empty market. Fails as [`Self::check_blank`].
+    pub fn create(
+        bytes: &'a mut [u8],
+        ledger: Key,
+        index: MarketIndex,
+        side_capacity: u32,
+        events_capacity: u32,
+    ) -> Result<Self> {
+        Self::check_blank(bytes, side_capacity, events_capacity)?;
         let (header, _): (&mut MarketHeader, _) = slab::take_one_mut(bytes)?;
-        if !header.header.is_blank() {
-            return Err(EngineError::AccountNotBlank);
-        }
         *header = MarketHeader {
             header: AccountHeader::new(MARKET_DISCRIMINATOR, 0),
             ledger,

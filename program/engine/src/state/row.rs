@@ -82,7 +82,7 @@ pub struct MarketRow {
     pub lots_min: Lots,
     /// Largest order.
     pub lots_max: Lots,
-    /// Largest position including open orders, on either side.
+    /// Largest position including open orders, on either side; at most [`Self::position_approved`].
     pub position_max: Lots,
     /// Cap on open interest.
     pub open_interest_max: Lots,
@@ -159,7 +159,11 @@ pub struct MarketRow {
     pub ramp_end: UnixSeconds,
     /// When the status last changed.
     pub status_at: UnixSeconds,
-    pub(crate) reserved: [u8; 72],
+    /// The largest [`Self::position_max`] that was ever listed or approved; never smaller than a resting order.
+    pub position_approved: Lots,
+    /// The same of [`Self::open_interest_max`].
+    pub interest_approved: Lots,
+    pub(crate) reserved: [u8; 56],
 }
 
 /// Bytes per row.

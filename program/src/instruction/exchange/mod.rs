@@ -4,12 +4,15 @@
 //! with a durable nonce.
 
 pub mod accept_role;
+pub mod cancel_change;
 pub mod close_market;
 pub mod collect_fees;
 pub mod create_exchange;
+pub mod execute_change;
 pub mod grow_ledger;
 pub mod guard;
 pub mod list_market;
+pub mod propose_change;
 pub mod rotate_role;
 pub mod seal_exchange;
 pub mod set_margin;

@@ -1,4 +1,5 @@
-//! `SetMarketStatus`: makes a market reduce-only, or active again. It never ends one: that is `SettleMarket`'s, and anybody's.
+//! `SetMarketStatus`: makes a market reduce-only, or before the exchange is sealed active again; after that opening goes
+//! through `ProposeChange`. It never ends one: that is `SettleMarket`'s, and anybody's.
 //!
 //! Accounts
 //! 0. `[signer]` admin
@@ -7,14 +8,14 @@
 //! 3. `[]` instructions sysvar
 //!
 //! Fails with `MarketNotFound`, with `MarketStatusInvalid` for any other status than 1 (active) and 2 (reduce-only), for the
-//! one the market has, and for a market that is settled or closed, with `NotAuthorized`, `WrongLedger`, `DurableNonce` and
-//! the account errors.
+//! one the market has, and for a market that is settled or closed, with `ChangeNotTightening` for opening one of a sealed
+//! exchange, with `NotAuthorized`, `WrongLedger`, `DurableNonce` and the account errors.
 
 use super::as_admin;
 use crate::instruction::{Context, expect};
 use bytemuck::{Pod, Zeroable};
 use pinocchio::ProgramResult;
-use quantdesk_engine::{MarketIndex, risk::life, state::MarketStatus};
+use quantdesk_engine::{MarketIndex, governance::change, state::MarketStatus};
 
 /// Arguments, 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -43,5 +44,5 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     context.expect_no_trader()?;
     let arguments: SetMarketStatus = context.arguments()?;
     expect(arguments.pad == [0; 5])?;
-    as_admin(context, |ledger, now| life::set_status(ledger, now, arguments.market, arguments.status))
+    as_admin(context, |ledger, now| change::set_status(ledger, now, arguments.market, arguments.status))
 }
