@@ -50,6 +50,10 @@ pub enum Role {
     MarketRead,
     /// Stake in the protection pool.
     Stake,
+    /// Address of a session that does not exist yet.
+    NewSession,
+    /// Live session.
+    Session,
     /// Token account outside.
     Tokens,
     /// Vault.
@@ -106,6 +110,10 @@ pub struct World {
     pub waiting: (Other, Address),
     /// A stake of Alice's in another ledger's pool.
     pub foreign_stake: Address,
+    /// Keys of a session of Alice's, of one of Bob's, and one without.
+    pub keys: [Address; 3],
+    /// A session of Alice's in another ledger.
+    pub foreign_session: Address,
     /// Another mint.
     pub mint: Address,
 }
@@ -176,6 +184,8 @@ impl World {
             beside(&mut scene, id, admin)
         });
         let foreign_stake = foreign_stake(&mut scene, &sister);
+        let keys = [scene.desk.name(b"key"), scene.desk.name(b"key"), scene.desk.name(b"key")];
+        let foreign_session = sessions(&mut scene, &keys, &sister);
         scene.wait(5);
         scene.desk.set_price(0, PRICE + PRICE / 1_000).unwrap();
         scene.desk.publish(0, PRICE, 0).unwrap();
@@ -192,6 +202,8 @@ impl World {
             stranger,
             waiting,
             foreign_stake,
+            keys,
+            foreign_session,
             mint,
         }
     }
@@ -266,6 +278,19 @@ impl World {
             Tag::Heartbeat => (vec![Signer, Ledger], venue.heartbeat(&alice.trader, 60)),
             Tag::SetBuilderMax => (vec![Signer, Ledger], venue.set_builder_max(&alice.trader, 60)),
             Tag::SetReferrer => (vec![Signer, Ledger], venue.set_referrer(&alice.trader, target(&scene.bob))),
+            Tag::SetDelegate => {
+                (vec![Signer, Ledger], venue.set_delegate(&alice.trader, Some(scene.bob.trader.authority)))
+            }
+            Tag::OpenSession => {
+                let terms = self.scene.terms();
+                (vec![Payer, Ledger, NewSession, System], venue.open_session(&alice.trader, self.keys[2], &terms))
+            }
+            Tag::CloseSession => {
+                (vec![Payer, Ledger, Session], venue.close_session(alice.trader.authority, &self.keys[0]))
+            }
+            Tag::SetFeeMax => (vec![Signer, Ledger], venue.set_fee_max(&alice.trader, Some(Ppm::new(500)))),
+            Tag::SetWithdrawDelay => (vec![Signer, Ledger], venue.set_withdraw_delay(&alice.trader, 3_600)),
+            Tag::AllowTarget => (vec![Signer, Ledger], venue.allow_target(&alice.trader, &alice.tokens, true)),
             Tag::TransferCash => {
                 (vec![Signer, Ledger], venue.transfer_cash(&alice.trader, &self.second.trader, QuoteAtoms::new(3)))
             }
@@ -477,6 +502,22 @@ fn foreign_stake(scene: &mut Scene, other: &Other) -> Address {
     let mut account = desk.chain.account(&own).unwrap();
     account.data[16..48].copy_from_slice(other.venue.ledger.as_array());
     let address = desk.name(b"stake");
+    desk.chain.set_account(address, account).unwrap();
+    address
+}
+
+/// Sessions of Alice and Bob, and a copy of Alice's that names another ledger.
+fn sessions(scene: &mut Scene, keys: &[Address; 3], other: &Other) -> Address {
+    let terms = scene.terms();
+    for (party, key) in [scene.alice, scene.bob].iter().zip(keys) {
+        let open = scene.desk.venue.open_session(&party.trader, *key, &terms);
+        scene.desk.chain.send(open).unwrap();
+    }
+    let desk = &mut scene.desk;
+    let own = address::session(&PROGRAM, &desk.venue.ledger, &keys[0]);
+    let mut account = desk.chain.account(&own).unwrap();
+    account.data[16..48].copy_from_slice(other.venue.ledger.as_array());
+    let address = desk.name(b"session");
     desk.chain.set_account(address, account).unwrap();
     address
 }

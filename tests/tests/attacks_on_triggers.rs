@@ -20,8 +20,6 @@ use quantdesk_tests::{
 use solana_instruction::Instruction;
 
 const TIP: u64 = 50_000;
-/// Where a trader cell keeps its delegate.
-const DELEGATE: usize = 40;
 
 /// Bob is long one SOL.
 fn scene() -> Scene {
@@ -296,9 +294,7 @@ fn attack_hiding_cash_from_a_withdrawal_limit_in_tips() {
 fn attack_a_delegate_paying_itself_tips() {
     let mut scene = scene();
     let (alice, bob) = (scene.alice, scene.bob);
-    let cell = LEDGER.cell(bob.trader.cell).start;
-    patch(&mut scene.desk.chain, scene.desk.venue.ledger, cell + DELEGATE, alice.trader.authority.as_array());
-    let delegate = Party { trader: Trader { authority: alice.trader.authority, ..bob.trader }, ..bob };
+    let delegate = Party { trader: scene::delegate(&mut scene.desk, &bob.trader, alice.trader.authority), ..bob };
     let tipped = placing(&scene, &delegate, &stop(MARK).tip(QuoteAtoms::new(1)).build());
     refuses(&mut scene.desk.chain, tipped, Refusal::NotAuthorized);
     let handle = place(&mut scene, &delegate, stop(MARK).tip(QuoteAtoms::ZERO));

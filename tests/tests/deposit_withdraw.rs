@@ -14,9 +14,6 @@ use quantdesk_tests::{
 use solana_instruction::Instruction;
 use spl_token_interface::state::AccountState;
 
-/// Where a trader cell keeps its delegate.
-const DELEGATE: usize = 40;
-
 /// What a movement of the party's cash may change.
 fn frame(scene: &Scene, party: &Party) -> Frame {
     let venue = scene.desk.venue;
@@ -219,8 +216,7 @@ fn only_the_owner_moves_cash() {
         refuses(&mut scene.desk.chain, unsigned, Refusal::SignatureMissing);
     }
     // A delegate trades, and no more.
-    let cell = LEDGER.cell(alice.trader.cell).start;
-    patch(&mut scene.desk.chain, scene.desk.venue.ledger, cell + DELEGATE, bob.trader.authority.as_array());
+    assert_eq!(scene::delegate(&mut scene.desk, &alice.trader, bob.trader.authority), thief);
     for instruction in [scene.deposit(&as_thief, 1), scene.withdraw(&as_thief, 1)] {
         refuses(&mut scene.desk.chain, instruction, Refusal::NotAuthorized);
     }

@@ -93,9 +93,7 @@ fn only_between_accounts_of_one_owner() {
     readonly.accounts[1].is_writable = false;
     refuses(&mut scene.desk.chain, readonly, Refusal::NotWritable);
     // A delegate trades, and no more.
-    let delegate = LEDGER.cell(bob.trader.cell).start + 40;
-    patch(&mut scene.desk.chain, scene.desk.venue.ledger, delegate, alice.trader.authority.as_array());
-    let delegated = Trader { authority: alice.trader.authority, ..bob.trader };
+    let delegated = scene::delegate(&mut scene.desk, &bob.trader, alice.trader.authority);
     let instruction = transfer(&scene, &delegated, &sibling.trader, 1);
     refuses(&mut scene.desk.chain, instruction, Refusal::NotAuthorized);
     // Other incarnations, at either end.

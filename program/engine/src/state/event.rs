@@ -137,6 +137,16 @@ pub enum CashEventKind {
     ReferrerSet = 28,
     /// Tips of a failing account's triggers went back to its cash; `amount` atoms.
     TipsReturned = 30,
+    /// The account's delegate was named (amount 1) or removed (0).
+    DelegateSet = 45,
+    /// The largest taker fee was set: ppm.
+    FeeMaxSet = 46,
+    /// A withdraw delay was asked for: seconds.
+    WithdrawDelaySet = 47,
+    /// A target of withdrawals was named: amount is the seconds it waits; or struck off: -1.
+    TargetSet = 48,
+    /// A session was opened: amount is the second it ends at; or closed: 0.
+    SessionSet = 49,
 }
 
 /// One trading event, 80 bytes.
@@ -312,6 +322,11 @@ impl CashEvent {
             27 => CashEventKind::BuilderMaxSet,
             28 => CashEventKind::ReferrerSet,
             30 => CashEventKind::TipsReturned,
+            45 => CashEventKind::DelegateSet,
+            46 => CashEventKind::FeeMaxSet,
+            47 => CashEventKind::WithdrawDelaySet,
+            48 => CashEventKind::TargetSet,
+            49 => CashEventKind::SessionSet,
             _ => return None,
         })
     }
