@@ -141,6 +141,7 @@ impl Model {
     }
 
     pub fn set_fee_max(&mut self, trader: usize, ppm: u32) {
+        self.note_nothing();
         self.trader_mut(trader).fee_max = ppm;
         self.note(CashEventKind::FeeMaxSet, trader, ppm.into());
     }
