@@ -14,7 +14,7 @@ use quantdesk_tests::{
     failing::{Failing, Native, foreign_market, open, party_with, target, trading_frame, written},
     read::{self, MarketMap, book, handles},
     refuses,
-    scene::{LEDGER, MARK, MARKET, PRICE, Party, Scene, ask, bid, patch, patch_row},
+    scene::{self, LEDGER, MARK, MARKET, PRICE, Party, Scene, ask, bid, patch_row},
     snapshot::{Frame, Snapshot},
 };
 use solana_instruction::Instruction;

@@ -9,9 +9,7 @@ use quantdesk_client::{
 use quantdesk_sim::{chain::PROGRAM, desk::POLICY};
 use quantdesk_tests::{
     fails, read, refused_at, refuses,
-    scene::{
-        self, CAPITAL, EVENTS, MARK, PRICE, Party, Scene, TOKEN_2022, bid, blank_venue, edit_account, edit_token, patch,
-    },
+    scene::{self, CAPITAL, EVENTS, MARK, PRICE, Party, Scene, TOKEN_2022, bid, blank_venue, edit_account, edit_token},
     snapshot::Snapshot,
     token_error,
 };
@@ -270,6 +268,10 @@ fn attack_fake_clock() {
     refuses(&mut scene.desk.chain, stale.clone(), EngineError::PriceNotValidForAction);
     for clock in [fake, CLOCK] {
         let mut instruction = stale.clone();
+        instruction.accounts.push(AccountMeta::new(clock, false));
+        // A fourth account is a session; a fifth is none. The runtime makes sysvars read-only.
+        let refusal = if clock == CLOCK { Refusal::NotWritable } else { Refusal::WrongOwner };
+        refuses(&mut scene.desk.chain, instruction.clone(), refusal);
         instruction.accounts.push(AccountMeta::new_readonly(clock, false));
         refuses(&mut scene.desk.chain, instruction, Refusal::AccountsCount);
     }
@@ -462,7 +464,9 @@ fn attack_surplus_accounts() {
         scene.desk.venue.open_trader(alice.trader.authority, 1),
     ];
     for instruction in good {
-        for surplus in [1, 5, 6, 7, 20] {
+        // An order takes one more, if that is a session.
+        for surplus in [1, 2, 5, 6, 7, 20].into_iter().filter(|surplus| *surplus > 1 || instruction.accounts.len() != 3)
+        {
             let mut instruction = instruction.clone();
             for _ in 0..surplus {
                 let address = scene.desk.name(b"surplus");

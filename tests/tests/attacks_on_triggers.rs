@@ -8,14 +8,13 @@ use quantdesk_client::{
         book::{NewTrigger, TriggerHandle},
         state::Reference,
     },
-    instruction::Trader,
     trigger::TriggerTicket,
 };
 use quantdesk_sim::desk::{Desk, DeskConfig};
 use quantdesk_tests::{
     read::{self, cash, lots},
     refused_at, refuses,
-    scene::{self, EVENTS, LEDGER, MARK, PICO, PRICE, Party, Scene, ask, bid, patch},
+    scene::{self, EVENTS, MARK, PICO, PRICE, Party, Scene, ask, bid},
 };
 use solana_instruction::Instruction;
 

@@ -7,7 +7,7 @@ use quantdesk_client::{
 };
 use quantdesk_tests::{
     fails, read, refuses,
-    scene::{self, CAPITAL, LEDGER, MARK, POCKET, PRICE, Party, Scene, TOKEN_2022, ask, bid, edit_token, patch},
+    scene::{self, CAPITAL, LEDGER, MARK, POCKET, PRICE, Party, Scene, TOKEN_2022, ask, bid, edit_token},
     snapshot::{Frame, Snapshot},
     token_error,
 };
@@ -17,11 +17,13 @@ use spl_token_interface::state::AccountState;
 /// What a movement of the party's cash may change.
 fn frame(scene: &Scene, party: &Party) -> Frame {
     let venue = scene.desk.venue;
+    // And 24 bytes before it what was paid in.
     let cash = LEDGER.cell(party.trader.cell).start + 72;
     Frame::new()
         .tokens(party.tokens)
         .tokens(venue.vault)
         .bytes(venue.ledger, cash..cash + 8)
+        .bytes(venue.ledger, cash - 24..cash - 16)
         .bytes(venue.ledger, read::LedgerMap::total())
         .bytes(venue.ledger, read::LedgerMap::outflow())
         .bytes(venue.ledger, read::LedgerMap::events_written())

@@ -19,7 +19,7 @@ use quantdesk_tests::{
     read,
     read::LedgerMap,
     refuses,
-    scene::{self, CAPITAL, LEDGER, MARK, Party, Scene, ask, bid, patch},
+    scene::{self, CAPITAL, LEDGER, MARK, Party, Scene, ask, bid},
     snapshot::{Frame, Snapshot},
 };
 use solana_instruction::Instruction;

@@ -7,7 +7,7 @@ use quantdesk_client::engine::{
 };
 use quantdesk_tests::{
     read::{self, LedgerMap, MarketMap, book, lots, trade_events},
-    scene::{self, CAPITAL, LEDGER, MARK, MARKET, Party, Scene, ask, bid, party_of, patch},
+    scene::{self, CAPITAL, LEDGER, MARK, MARKET, Party, Scene, ask, bid, party_of},
     snapshot::{Frame, Snapshot},
 };
 
