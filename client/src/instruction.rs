@@ -3,7 +3,8 @@
 
 use bytemuck::{NoUninit, bytes_of};
 use quantdesk_engine::{
-    CellIndex, Generation, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, Ticks, UnixSeconds,
+    CellIndex, Generation, Lots, MarketIndex, NodeIndex, Ppm, QuoteAtoms, Sequence, Ticks, UnixSeconds,
+    access::FEE_UNLIMITED,
     book::{NewLadder, NewOrder, NewTrigger, OrderHandle, Replacement, Sides, TriggerHandle},
     governance::{
         change::{Kind, Proposal, SourcesParameters},
@@ -13,8 +14,7 @@ use quantdesk_engine::{
         role::Role,
     },
     risk::{life::MarginParameters, listing::ListingParameters},
-    state::{Key, MarketStatus},
-    state::{fees::FeeSchedule, ledger::Policy},
+    state::{Key, MarketStatus, SessionTerms, fees::FeeSchedule, ledger::Policy},
 };
 use quantdesk_program::{
     Tag,
@@ -49,8 +49,10 @@ use quantdesk_program::{
             liquidate::Liquidate, take_over::TakeOver,
         },
         trader::{
-            MoveCash, close_trader::CloseTrader, heartbeat::Heartbeat, open_trader::OpenTrader,
-            set_builder_max::SetBuilderMax, set_referrer::SetReferrer, transfer_cash::TransferCash,
+            MoveCash, allow_target::AllowTarget, close_trader::CloseTrader, heartbeat::Heartbeat,
+            open_session::OpenSession, open_trader::OpenTrader, set_builder_max::SetBuilderMax,
+            set_delegate::SetDelegate, set_fee_max::SetFeeMax, set_referrer::SetReferrer,
+            set_withdraw_delay::SetWithdrawDelay, transfer_cash::TransferCash,
         },
     },
     tag::Head,
@@ -357,6 +359,65 @@ impl Venue {
         let accounts = vec![signer(trader.authority), writable(self.ledger)];
         let arguments = SetReferrer::new(trader.generation, referrer.trader, referrer.generation);
         self.instruction(Tag::SetReferrer, trader.cell, &arguments, accounts)
+    }
+
+    /// Names who may also trade for the trader, or nobody.
+    pub fn set_delegate(&self, trader: &Trader, delegate: Option<Address>) -> Instruction {
+        let accounts = vec![signer(trader.authority), writable(self.ledger)];
+        let delegate = delegate.map_or(Key::ZERO, |delegate| Key::new(delegate.as_array()));
+        self.instruction(Tag::SetDelegate, trader.cell, &SetDelegate::new(trader.generation, delegate), accounts)
+    }
+
+    /// Lets `key` trade for the trader on these terms. What it signs is built as for the trader and then put
+    /// [`Self::in_session`].
+    pub fn open_session(&self, trader: &Trader, key: Address, terms: &SessionTerms) -> Instruction {
+        let accounts = vec![
+            AccountMeta::new(trader.authority, true),
+            writable(self.ledger),
+            writable(address::session(&self.program, &self.ledger, &key)),
+            readonly(SYSTEM_PROGRAM),
+        ];
+        let arguments = OpenSession::new(trader.generation, Key::new(key.as_array()), *terms);
+        self.instruction(Tag::OpenSession, trader.cell, &arguments, accounts)
+    }
+
+    /// Ends the session of `key`, which `owner` opened; its rent goes back there.
+    pub fn close_session(&self, owner: Address, key: &Address) -> Instruction {
+        let session = address::session(&self.program, &self.ledger, key);
+        let accounts = vec![AccountMeta::new(owner, true), writable(self.ledger), writable(session)];
+        self.instruction(Tag::CloseSession, CellIndex::NIL, &(), accounts)
+    }
+
+    /// An order instruction or heartbeat of the trader, signed by the `key` of a session instead.
+    pub fn in_session(&self, mut instruction: Instruction, key: Address) -> Instruction {
+        let session = address::session(&self.program, &self.ledger, &key);
+        let heartbeat = instruction.data.first() == Some(&Tag::Heartbeat.byte());
+        if let Some(first) = instruction.accounts.first_mut() {
+            *first = signer(key);
+        }
+        instruction.accounts.push(if heartbeat { readonly(session) } else { writable(session) });
+        instruction
+    }
+
+    /// Says that the trader's orders are for markets with at most this taker fee; `None` for any.
+    pub fn set_fee_max(&self, trader: &Trader, fee_max: Option<Ppm>) -> Instruction {
+        let accounts = vec![signer(trader.authority), writable(self.ledger)];
+        let arguments = SetFeeMax { generation: trader.generation, fee_max: fee_max.unwrap_or(FEE_UNLIMITED) };
+        self.instruction(Tag::SetFeeMax, trader.cell, &arguments, accounts)
+    }
+
+    /// Guards the trader: its cash leaves only to targets, and new targets wait so many `seconds`; 0 to guard no longer.
+    pub fn set_withdraw_delay(&self, trader: &Trader, seconds: u32) -> Instruction {
+        let accounts = vec![signer(trader.authority), writable(self.ledger)];
+        let arguments = SetWithdrawDelay { generation: trader.generation, seconds };
+        self.instruction(Tag::SetWithdrawDelay, trader.cell, &arguments, accounts)
+    }
+
+    /// Names a token account as a target of the trader's withdrawals, or strikes it off.
+    pub fn allow_target(&self, trader: &Trader, target: &Address, allowed: bool) -> Instruction {
+        let accounts = vec![signer(trader.authority), writable(self.ledger)];
+        let arguments = AllowTarget::new(trader.generation, Key::new(target.as_array()), allowed);
+        self.instruction(Tag::AllowTarget, trader.cell, &arguments, accounts)
     }
 
     /// Stakes `atoms` of the trader's cash in the protection pool.

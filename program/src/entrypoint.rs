@@ -2,7 +2,7 @@
 
 use crate::{
     error::Refusal,
-    instruction::{Context, crank, exchange, order, pool, risk, trader},
+    instruction::{Context, crank, exchange, order, order::session::ACCOUNTS_WITH_SESSION, pool, risk, trader},
     tag::{Head, Tag},
 };
 use pinocchio::{AccountView, Address, ProgramResult};
@@ -23,15 +23,33 @@ mod runtime {
 #[inline(always)]
 pub fn process(program_id: &Address, accounts: &mut [AccountView], data: &[u8]) -> ProgramResult {
     let (head, arguments) = Head::split(data)?;
-    let mut context = Context { program_id, accounts, head, arguments };
+    let mut context = Context { program_id, accounts, head, arguments, in_session: false };
     match head.tag {
         tag if tag == Tag::PlaceOrder.byte() => order::place_order::process(&mut context),
-        tag if tag == Tag::ReplaceQuotes.byte() => order::replace_quotes::process(&mut context),
         tag if tag == Tag::MoveLadder.byte() => order::move_ladder::process(&mut context),
-        tag if tag == Tag::CancelOrder.byte() => order::cancel_order::process(&mut context),
-        tag if tag == Tag::CancelAll.byte() => order::cancel_all::process(&mut context),
         tag if tag == Tag::UpdatePrice.byte() => crank::update_price::process(&mut context),
-        _ => process_cold(&mut context),
+        _ if context.accounts.len() == ACCOUNTS_WITH_SESSION => process_of_four(&mut context),
+        _ => process_others(&mut context),
+    }
+}
+
+/// Four accounts: an order that a session key signs, or something else.
+#[cold]
+#[inline(never)]
+fn process_of_four(context: &mut Context<'_>) -> ProgramResult {
+    match order::session::action_of(context.head.tag) {
+        Some(action) => order::session::process(context, action, process_others),
+        None => process_others(context),
+    }
+}
+
+#[inline(never)]
+fn process_others(context: &mut Context<'_>) -> ProgramResult {
+    match context.head.tag {
+        tag if tag == Tag::ReplaceQuotes.byte() => order::replace_quotes::process(context),
+        tag if tag == Tag::CancelOrder.byte() => order::cancel_order::process(context),
+        tag if tag == Tag::CancelAll.byte() => order::cancel_all::process(context),
+        _ => process_cold(context),
     }
 }
 
@@ -49,6 +67,12 @@ fn process_cold(context: &mut Context<'_>) -> ProgramResult {
         tag if tag == Tag::Heartbeat.byte() => trader::heartbeat::process(context),
         tag if tag == Tag::SetBuilderMax.byte() => trader::set_builder_max::process(context),
         tag if tag == Tag::SetReferrer.byte() => trader::set_referrer::process(context),
+        tag if tag == Tag::SetDelegate.byte() => trader::set_delegate::process(context),
+        tag if tag == Tag::OpenSession.byte() => trader::open_session::process(context),
+        tag if tag == Tag::CloseSession.byte() => trader::close_session::process(context),
+        tag if tag == Tag::SetFeeMax.byte() => trader::set_fee_max::process(context),
+        tag if tag == Tag::SetWithdrawDelay.byte() => trader::set_withdraw_delay::process(context),
+        tag if tag == Tag::AllowTarget.byte() => trader::allow_target::process(context),
         tag if tag == Tag::Deposit.byte() => trader::deposit::process(context),
         tag if tag == Tag::Withdraw.byte() => trader::withdraw::process(context),
         tag if tag == Tag::OpenTrader.byte() => trader::open_trader::process(context),

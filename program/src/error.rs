@@ -59,6 +59,8 @@ pub enum Refusal {
     WrongInstructionsSysvar = 218,
     /// Administration in a transaction with a durable nonce.
     DurableNonce = 219,
+    /// The session is of another key, ledger or trading account than the instruction.
+    SessionMismatch = 230,
 
     // 250: oracle accounts
     /// The account is not owned by the source's oracle program.

@@ -60,6 +60,18 @@ pub enum Tag {
     SetBuilderMax = 27,
     /// Names who brought a trader.
     SetReferrer = 28,
+    /// Names who may also trade for a trader.
+    SetDelegate = 29,
+    /// Lets a key trade for a trader within a scope.
+    OpenSession = 30,
+    /// Ends a session.
+    CloseSession = 31,
+    /// Says up to which taker fee a trader trades.
+    SetFeeMax = 32,
+    /// Guards a trader: withdrawals go to targets alone, and new targets wait.
+    SetWithdrawDelay = 33,
+    /// Names a target of withdrawals, or strikes one off.
+    AllowTarget = 34,
 
     // 40: orders
     /// Places an order.
@@ -130,7 +142,7 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag, in numeric order.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 58] = [
         Self::CreateExchange,
         Self::ListMarket,
         Self::GrowLedger,
@@ -154,6 +166,12 @@ impl Tag {
         Self::Heartbeat,
         Self::SetBuilderMax,
         Self::SetReferrer,
+        Self::SetDelegate,
+        Self::OpenSession,
+        Self::CloseSession,
+        Self::SetFeeMax,
+        Self::SetWithdrawDelay,
+        Self::AllowTarget,
         Self::PlaceOrder,
         Self::CancelOrder,
         Self::CancelAll,
@@ -220,6 +238,12 @@ impl Tag {
             Self::Heartbeat => "Heartbeat",
             Self::SetBuilderMax => "SetBuilderMax",
             Self::SetReferrer => "SetReferrer",
+            Self::SetDelegate => "SetDelegate",
+            Self::OpenSession => "OpenSession",
+            Self::CloseSession => "CloseSession",
+            Self::SetFeeMax => "SetFeeMax",
+            Self::SetWithdrawDelay => "SetWithdrawDelay",
+            Self::AllowTarget => "AllowTarget",
             Self::PlaceOrder => "PlaceOrder",
             Self::CancelOrder => "CancelOrder",
             Self::CancelAll => "CancelAll",

@@ -58,6 +58,10 @@ pub enum Role {
     MarketRead,
     /// Stake in the protection pool.
     Stake,
+    /// Address of a session that does not exist yet.
+    NewSession,
+    /// Live session.
+    Session,
     /// Token account outside.
     Tokens,
     /// Vault.
@@ -120,6 +124,10 @@ pub struct World {
     pub waiting: (Other, Address),
     /// A stake of Alice's in another ledger's pool.
     pub foreign_stake: Address,
+    /// Keys of a session of Alice's, of one of Bob's, and one without.
+    pub keys: [Address; 3],
+    /// A session of Alice's in another ledger.
+    pub foreign_session: Address,
     /// Another mint.
     pub mint: Address,
     /// An account with the bytes of an instructions sysvar, which show another transaction.
@@ -197,6 +205,8 @@ impl World {
         scene.desk.chain.send(propose).unwrap();
         let foreign_stake = foreign_stake(&mut scene, &sister);
         let spoofed_sysvar = spoofed_sysvar(&mut scene.desk);
+        let keys = [scene.desk.name(b"key"), scene.desk.name(b"key"), scene.desk.name(b"key")];
+        let foreign_session = sessions(&mut scene, &keys, &sister);
         scene.wait(5);
         scene.desk.set_price(0, PRICE + PRICE / 1_000).unwrap();
         scene.desk.publish(0, PRICE, 0).unwrap();
@@ -215,6 +225,8 @@ impl World {
             unsealed,
             waiting,
             foreign_stake,
+            keys,
+            foreign_session,
             mint,
             spoofed_sysvar,
         }
@@ -312,6 +324,19 @@ impl World {
             Tag::Heartbeat => (vec![Signer, Ledger], venue.heartbeat(&alice.trader, 60)),
             Tag::SetBuilderMax => (vec![Signer, Ledger], venue.set_builder_max(&alice.trader, 60)),
             Tag::SetReferrer => (vec![Signer, Ledger], venue.set_referrer(&alice.trader, target(&scene.bob))),
+            Tag::SetDelegate => {
+                (vec![Signer, Ledger], venue.set_delegate(&alice.trader, Some(scene.bob.trader.authority)))
+            }
+            Tag::OpenSession => {
+                let terms = self.scene.terms();
+                (vec![Payer, Ledger, NewSession, System], venue.open_session(&alice.trader, self.keys[2], &terms))
+            }
+            Tag::CloseSession => {
+                (vec![Payer, Ledger, Session], venue.close_session(alice.trader.authority, &self.keys[0]))
+            }
+            Tag::SetFeeMax => (vec![Signer, Ledger], venue.set_fee_max(&alice.trader, Some(Ppm::new(500)))),
+            Tag::SetWithdrawDelay => (vec![Signer, Ledger], venue.set_withdraw_delay(&alice.trader, 3_600)),
+            Tag::AllowTarget => (vec![Signer, Ledger], venue.allow_target(&alice.trader, &alice.tokens, true)),
             Tag::TransferCash => {
                 (vec![Signer, Ledger], venue.transfer_cash(&alice.trader, &self.second.trader, QuoteAtoms::new(3)))
             }
@@ -549,6 +574,22 @@ fn spoofed_sysvar(desk: &mut Desk) -> Address {
     let bytes = [&[1, 0, 4, 0, 0, 0][..], &[0; 32], &[0, 0, 0, 0]].concat();
     desk.chain.create_account(address, bytes.len(), SYSVAR).unwrap();
     patch(&mut desk.chain, address, 0, &bytes);
+    address
+}
+
+/// Sessions of Alice and Bob, and a copy of Alice's that names another ledger.
+fn sessions(scene: &mut Scene, keys: &[Address; 3], other: &Other) -> Address {
+    let terms = scene.terms();
+    for (party, key) in [scene.alice, scene.bob].iter().zip(keys) {
+        let open = scene.desk.venue.open_session(&party.trader, *key, &terms);
+        scene.desk.chain.send(open).unwrap();
+    }
+    let desk = &mut scene.desk;
+    let own = address::session(&PROGRAM, &desk.venue.ledger, &keys[0]);
+    let mut account = desk.chain.account(&own).unwrap();
+    account.data[16..48].copy_from_slice(other.venue.ledger.as_array());
+    let address = desk.name(b"session");
+    desk.chain.set_account(address, account).unwrap();
     address
 }
 

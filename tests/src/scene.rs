@@ -5,8 +5,9 @@ use quantdesk_client::{
     engine::{
         Lots, QuoteAtoms, Side, Ticks, UnixSeconds,
         book::{NewLadder, NewOrder},
+        session::Action,
         state::{
-            LedgerHeader,
+            LedgerHeader, SessionTerms,
             ledger::{Policy, ledger_size},
         },
     },
@@ -172,6 +173,13 @@ impl Scene {
         self.accept(&bob, &bid(MARK, lots).immediate_or_cancel().build());
     }
 
+    /// Terms of a session that may do everything in every market for a day, without limits.
+    pub fn terms(&self) -> SessionTerms {
+        let end = UnixSeconds::new(self.desk.chain.unix_seconds() + 86_400);
+        let all = Action::ALL.iter().map(|action| action.bit()).sum();
+        SessionTerms::new(u32::MAX, all, end, [QuoteAtoms::MAX; 3])
+    }
+
     /// `Deposit`.
     pub fn deposit(&self, party: &Party, atoms: u64) -> Instruction {
         self.desk.venue.deposit(&party.trader, party.tokens, QuoteAtoms::new(atoms))
@@ -279,6 +287,12 @@ pub fn mark_bankrupt(desk: &mut Desk, trader: &Trader) {
 
 /// Where a trader cell keeps whether it is bankrupt.
 const BANKRUPT: usize = 86;
+
+/// Lets `delegate` trade for a trader; the trader as the delegate names it.
+pub fn delegate(desk: &mut Desk, trader: &Trader, delegate: Address) -> Trader {
+    desk.chain.send(desk.venue.set_delegate(trader, Some(delegate))).unwrap();
+    Trader { authority: delegate, ..*trader }
+}
 
 /// Changes an account in place.
 pub fn edit_account(chain: &mut Chain, address: Address, edit: impl FnOnce(&mut Account)) {

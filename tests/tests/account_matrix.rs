@@ -10,7 +10,7 @@ use quantdesk_client::{
         EngineError,
         state::{
             exchange::EXCHANGE_DISCRIMINATOR, ledger::LEDGER_DISCRIMINATOR, market::MARKET_DISCRIMINATOR,
-            stake::STAKE_DISCRIMINATOR,
+            session::SESSION_DISCRIMINATOR, stake::STAKE_DISCRIMINATOR,
         },
     },
     error::ProgramError,
@@ -83,7 +83,7 @@ impl<T: Into<ProgramError>> From<T> for Outcome {
 }
 
 const fn is_own(role: Role) -> bool {
-    matches!(role, Role::Exchange | Role::Ledger | Role::Market | Role::MarketRead | Role::Stake)
+    matches!(role, Role::Exchange | Role::Ledger | Role::Market | Role::MarketRead | Role::Stake | Role::Session)
 }
 
 const fn is_blank(role: Role) -> bool {
@@ -125,13 +125,20 @@ fn mutations(instance: &Instance, place: usize) -> Vec<Mutation> {
         list.push(Mutation::Owner(own));
     }
     if is_own(role) || is_blank(role) {
-        let discriminators =
-            [EXCHANGE_DISCRIMINATOR, LEDGER_DISCRIMINATOR, MARKET_DISCRIMINATOR, STAKE_DISCRIMINATOR, u64::MAX];
+        let discriminators = [
+            EXCHANGE_DISCRIMINATOR,
+            LEDGER_DISCRIMINATOR,
+            MARKET_DISCRIMINATOR,
+            STAKE_DISCRIMINATOR,
+            SESSION_DISCRIMINATOR,
+            u64::MAX,
+        ];
         let own = match role {
             Role::Exchange => EXCHANGE_DISCRIMINATOR,
             Role::Ledger => LEDGER_DISCRIMINATOR,
             Role::Market | Role::MarketRead => MARKET_DISCRIMINATOR,
             Role::Stake => STAKE_DISCRIMINATOR,
+            Role::Session => SESSION_DISCRIMINATOR,
             _ => 0,
         };
         list.extend(discriminators.into_iter().chain([0]).filter(|it| *it != own).map(Mutation::Discriminator));
@@ -162,6 +169,8 @@ fn replacement(world: &World, instance: &Instance, role: Role, sister: bool) -> 
         Role::BlankMarket | Role::Market | Role::MarketRead => other.markets[0].address,
         Role::Stake if sister => address::stake(&PROGRAM, &desk.venue.ledger, &bob.trader.authority),
         Role::Stake => world.foreign_stake,
+        Role::NewSession | Role::Session if sister => address::session(&PROGRAM, &desk.venue.ledger, &world.keys[1]),
+        Role::NewSession | Role::Session => world.foreign_session,
         Role::Exchange => other.venue.exchange,
         Role::Tokens if sister && instance.tag == Tag::CollectFees => world.scene.alice.tokens,
         Role::Tokens => bob.tokens,
@@ -252,7 +261,7 @@ fn rule(tag: Tag, role: Role, mutation: Mutation) -> Outcome {
             // Nobody in particular, or only one who may do it to the change that is named.
             (Tag::ExecuteChange | Tag::CancelChange, Role::Exchange) => Refusal::WrongLedger.into(),
             (_, Role::Exchange) if is_administration(tag) && tag != Tag::AcceptRole => Refusal::NotAuthorized.into(),
-            (_, Role::Stake) => Refusal::WrongLedger.into(),
+            (_, Role::Stake | Role::Session) => Refusal::WrongLedger.into(),
             _ => sister(tag, role),
         },
         Mutation::OwnProgram | Mutation::Sysvar => unwritable_stranger(tag, role),
@@ -317,10 +326,33 @@ const fn moves_cash(tag: Tag) -> bool {
             | Tag::Heartbeat
             | Tag::SetBuilderMax
             | Tag::SetReferrer
+            | Tag::SetDelegate
+            | Tag::OpenSession
+            | Tag::SetFeeMax
+            | Tag::SetWithdrawDelay
+            | Tag::AllowTarget
             | Tag::StakePool
             | Tag::RequestUnstake
             | Tag::Unstake
             | Tag::FundPool
+    )
+}
+
+/// Whether an instruction takes a session as one more account: see `sessions.rs`.
+const fn takes_session(tag: Tag) -> bool {
+    matches!(
+        tag,
+        Tag::Heartbeat
+            | Tag::PlaceOrder
+            | Tag::CancelOrder
+            | Tag::CancelAll
+            | Tag::CancelOrders
+            | Tag::CancelByClientId
+            | Tag::AmendOrder
+            | Tag::ReplaceQuotes
+            | Tag::PlaceOrders
+            | Tag::PlaceTrigger
+            | Tag::CancelTrigger
     )
 }
 
@@ -339,9 +371,9 @@ fn sister(tag: Tag, role: Role) -> Outcome {
         Role::MarketRead => Refusal::WrongAddress.into(),
         // Nobody has a ladder there.
         Role::Market if tag == Tag::MoveLadder => EngineError::LadderNotFound.into(),
-        Role::Stake => Refusal::NotAuthorized.into(),
+        Role::Stake | Role::Session => Refusal::NotAuthorized.into(),
         Role::Exchange | Role::Ledger | Role::Market => Refusal::WrongLedger.into(),
-        Role::NewExchange | Role::Authority | Role::BlankLedger => Refusal::WrongAddress.into(),
+        Role::NewExchange | Role::NewSession | Role::Authority | Role::BlankLedger => Refusal::WrongAddress.into(),
         Role::BlankMarket if tag == Tag::ExecuteChange => Refusal::WrongAddress.into(),
         Role::BlankMarket => EngineError::AccountNotBlank.into(),
         Role::Tokens if tag == Tag::Deposit => Outcome::Called(token_error::OWNER_MISMATCH),
@@ -365,7 +397,7 @@ fn useless(tag: Tag, role: Role) -> Outcome {
         Role::Tokens if tag == Tag::ProcessWithdrawQueue => Refusal::WrongTarget.into(),
         Role::MarketRead => Refusal::WrongAddress.into(),
         Role::Switchboard => Refusal::OracleWrongAccount.into(),
-        Role::BlankLedger | Role::NewExchange | Role::Authority => Refusal::WrongAddress.into(),
+        Role::BlankLedger | Role::NewExchange | Role::NewSession | Role::Authority => Refusal::WrongAddress.into(),
         Role::Vault if tag != Tag::CreateExchange => Refusal::WrongVault.into(),
         Role::BlankMarket if tag == Tag::ExecuteChange => Refusal::WrongAddress.into(),
         _ if is_program(role) => sister(tag, role),
@@ -395,6 +427,7 @@ fn unwritable_stranger(tag: Tag, role: Role) -> Outcome {
         // It is only read, or compared with what was proposed.
         Role::BlankMarket => !matches!(tag, Tag::ProposeChange | Tag::ExecuteChange),
         Role::NewExchange | Role::Market | Role::Tokens | Role::Stake => true,
+        Role::NewSession | Role::Session => true,
         _ => false,
     };
     if checked_first { Refusal::NotWritable.into() } else { useless(tag, role) }
@@ -417,6 +450,7 @@ fn twice(tag: Tag, role: Role, other: Role) -> Outcome {
         (Role::Ledger, Role::Market) if tag == Tag::CloseMarket => Refusal::WrongLedger.into(),
         (Role::Ledger, Role::Stake) => EngineError::AccountSize.into(),
         (Role::Stake, Role::Ledger) => Refusal::AccountTwice.into(),
+        (Role::Session, Role::Ledger) | (Role::Ledger, Role::Session) => Refusal::AccountTwice.into(),
         // Nothing is there, so it would be created, but not at that address.
         (Role::Stake, Role::Payer) => Refusal::WrongAddress.into(),
         (Role::Market, Role::Ledger) | (Role::Ledger, Role::Market) => Refusal::AccountTwice.into(),
@@ -483,7 +517,8 @@ fn every_number_of_accounts_but_the_right_one() {
     let mut count = 0;
     for instance in world.instances() {
         let right = instance.roles.len();
-        for number in (0..right + 4).filter(|number| *number != right) {
+        let with_session = if takes_session(instance.tag) { right + 1 } else { right };
+        for number in (0..right + 4).filter(|number| *number != right && *number != with_session) {
             let mut chain = world.chain().clone();
             let mut instruction = instance.instruction.clone();
             instruction.accounts.truncate(number);

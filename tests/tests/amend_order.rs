@@ -14,7 +14,7 @@ use quantdesk_tests::{
     failing::{Failing, Native, foreign_market, open, party_with, target, trading_frame, written},
     read::{self, MarketMap, book, handles},
     refuses,
-    scene::{LEDGER, MARK, MARKET, PRICE, Party, Scene, ask, bid, patch, patch_row},
+    scene::{self, LEDGER, MARK, MARKET, PRICE, Party, Scene, ask, bid, patch_row},
     snapshot::{Frame, Snapshot},
 };
 use solana_instruction::Instruction;
@@ -241,10 +241,7 @@ fn names_that_are_not_a_live_order_of_the_trader() {
 fn the_delegate_may_amend() {
     let (mut scene, order) = queue();
     let (alice, bob) = (scene.alice, scene.bob);
-    let cell = LEDGER.cell(alice.trader.cell).start;
-    let ledger = scene.desk.venue.ledger;
-    patch(&mut scene.desk.chain, ledger, cell + 40, bob.trader.authority.as_ref());
-    let delegate = Party { trader: Trader { authority: bob.trader.authority, ..alice.trader }, ..alice };
+    let delegate = Party { trader: scene::delegate(&mut scene.desk, &alice.trader, bob.trader.authority), ..alice };
     scene.desk.chain.send(amend(&scene, &delegate, order, MARK - 1, 1)).unwrap();
     assert_eq!(book(&scene.desk, 0, Side::Bid), [(MARK - 1, 1), (MARK - 1, 5)]);
 }

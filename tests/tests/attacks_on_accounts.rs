@@ -9,9 +9,7 @@ use quantdesk_client::{
 use quantdesk_sim::{chain::PROGRAM, desk::POLICY};
 use quantdesk_tests::{
     fails, read, refused_at, refuses,
-    scene::{
-        self, CAPITAL, EVENTS, MARK, PRICE, Party, Scene, TOKEN_2022, bid, blank_venue, edit_account, edit_token, patch,
-    },
+    scene::{self, CAPITAL, EVENTS, MARK, PRICE, Party, Scene, TOKEN_2022, bid, blank_venue, edit_account, edit_token},
     snapshot::Snapshot,
     token_error,
 };
@@ -24,9 +22,9 @@ use solana_transaction::versioned::VersionedTransaction;
 const CLOCK: Address = Address::from_str_const("SysvarC1ock11111111111111111111111111111111");
 /// The memo program, first version.
 const MEMO: Address = Address::from_str_const("Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo");
-/// Where a trader cell keeps its owner and its delegate.
+/// Where a trader cell keeps its owner and where its delegate is to be found.
 const OWNER: usize = 8;
-const DELEGATE: usize = 40;
+const ACCESS: usize = 40;
 
 fn with_account(mut instruction: Instruction, place: usize, address: Address) -> Instruction {
     instruction.accounts[place].pubkey = address;
@@ -270,6 +268,10 @@ fn attack_fake_clock() {
     refuses(&mut scene.desk.chain, stale.clone(), EngineError::PriceNotValidForAction);
     for clock in [fake, CLOCK] {
         let mut instruction = stale.clone();
+        instruction.accounts.push(AccountMeta::new(clock, false));
+        // A fourth account is a session; a fifth is none. The runtime makes sysvars read-only.
+        let refusal = if clock == CLOCK { Refusal::NotWritable } else { Refusal::WrongOwner };
+        refuses(&mut scene.desk.chain, instruction.clone(), refusal);
         instruction.accounts.push(AccountMeta::new_readonly(clock, false));
         refuses(&mut scene.desk.chain, instruction, Refusal::AccountsCount);
     }
@@ -387,7 +389,7 @@ fn attack_signing_for_the_unset_delegate() {
     let start = scene::LEDGER.cell(alice.trader.cell).start;
     let cell = &scene.desk.chain.bytes(&scene.desk.venue.ledger).unwrap()[start..];
     assert_eq!(cell[OWNER..OWNER + 32], alice.trader.authority.to_bytes());
-    assert_eq!(cell[DELEGATE..DELEGATE + 32], [0; 32]);
+    assert_eq!(cell[ACCESS..ACCESS + 4], [255; 4]);
 }
 
 fn one(number: u8) -> [u8; 32] {
@@ -414,9 +416,8 @@ fn minus_one() -> [u8; 32] {
 fn attack_delegate_outlives_nothing() {
     let mut scene = Scene::new();
     let (alice, bob) = (scene.alice, scene.bob);
-    let start = scene::LEDGER.cell(alice.trader.cell).start;
-    patch(&mut scene.desk.chain, scene.desk.venue.ledger, start + DELEGATE, bob.trader.authority.as_array());
-    let as_bob = Party { trader: Trader { authority: bob.trader.authority, ..alice.trader }, tokens: bob.tokens };
+    let trader = scene::delegate(&mut scene.desk, &alice.trader, bob.trader.authority);
+    let as_bob = Party { trader, tokens: bob.tokens };
     scene.accept(&as_bob, &bid(MARK - 1, 1).build());
     for instruction in
         [scene.withdraw(&as_bob, 1), scene.deposit(&as_bob, 1), scene.desk.venue.close_trader(&as_bob.trader)]
@@ -463,7 +464,9 @@ fn attack_surplus_accounts() {
         scene.desk.venue.open_trader(alice.trader.authority, 1),
     ];
     for instruction in good {
-        for surplus in [1, 5, 6, 7, 20] {
+        // An order takes one more, if that is a session.
+        for surplus in [1, 2, 5, 6, 7, 20].into_iter().filter(|surplus| *surplus > 1 || instruction.accounts.len() != 3)
+        {
             let mut instruction = instruction.clone();
             for _ in 0..surplus {
                 let address = scene.desk.name(b"surplus");

@@ -8,20 +8,17 @@ use quantdesk_client::{
         book::{NewTrigger, TriggerHandle},
         state::Reference,
     },
-    instruction::Trader,
     trigger::TriggerTicket,
 };
 use quantdesk_sim::desk::{Desk, DeskConfig};
 use quantdesk_tests::{
     read::{self, cash, lots},
     refused_at, refuses,
-    scene::{self, EVENTS, LEDGER, MARK, PICO, PRICE, Party, Scene, ask, bid, patch},
+    scene::{self, EVENTS, MARK, PICO, PRICE, Party, Scene, ask, bid},
 };
 use solana_instruction::Instruction;
 
 const TIP: u64 = 50_000;
-/// Where a trader cell keeps its delegate.
-const DELEGATE: usize = 40;
 
 /// Bob is long one SOL.
 fn scene() -> Scene {
@@ -296,9 +293,7 @@ fn attack_hiding_cash_from_a_withdrawal_limit_in_tips() {
 fn attack_a_delegate_paying_itself_tips() {
     let mut scene = scene();
     let (alice, bob) = (scene.alice, scene.bob);
-    let cell = LEDGER.cell(bob.trader.cell).start;
-    patch(&mut scene.desk.chain, scene.desk.venue.ledger, cell + DELEGATE, alice.trader.authority.as_array());
-    let delegate = Party { trader: Trader { authority: alice.trader.authority, ..bob.trader }, ..bob };
+    let delegate = Party { trader: scene::delegate(&mut scene.desk, &bob.trader, alice.trader.authority), ..bob };
     let tipped = placing(&scene, &delegate, &stop(MARK).tip(QuoteAtoms::new(1)).build());
     refuses(&mut scene.desk.chain, tipped, Refusal::NotAuthorized);
     let handle = place(&mut scene, &delegate, stop(MARK).tip(QuoteAtoms::ZERO));

@@ -54,14 +54,15 @@ impl Sender {
 /// Length of each instruction's data.
 const fn length(tag: Tag) -> usize {
     match tag {
-        Tag::CloseMarket | Tag::SealExchange | Tag::ProcessWithdrawQueue | Tag::SettleMarket => 8,
-        Tag::RotateRole => 48,
+        Tag::CloseMarket | Tag::SealExchange | Tag::ProcessWithdrawQueue | Tag::SettleMarket | Tag::CloseSession => 8,
+        Tag::RotateRole | Tag::SetDelegate | Tag::AllowTarget => 48,
         Tag::AcceptRole => 16,
         // With the instance's listing.
         Tag::ProposeChange => 728,
         Tag::ExecuteChange | Tag::CancelChange => 16,
         Tag::GrowLedger | Tag::CollectFees | Tag::SetMarketStatus | Tag::OpenTrader | Tag::CloseTrader => 16,
-        Tag::Heartbeat | Tag::SetBuilderMax => 16,
+        Tag::Heartbeat | Tag::SetBuilderMax | Tag::SetFeeMax | Tag::SetWithdrawDelay => 16,
+        Tag::OpenSession => 88,
         Tag::SetReferrer | Tag::Guard => 24,
         // With the instance's two orders.
         Tag::PlaceOrders => 104,
@@ -96,6 +97,9 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::SetBuilderMax => (14..16).collect(),
         // What a mode has not: a market and lots.
         Tag::Guard => (10..12).chain(16..24).collect(),
+        Tag::SetDelegate => (12..16).collect(),
+        Tag::OpenSession => (12..16).chain(53..56).collect(),
+        Tag::AllowTarget => (13..16).collect(),
         Tag::PlaceOrders => (13..16).chain(65..68).chain(97..100).collect(),
         Tag::GrowLedger | Tag::CloseTrader | Tag::Deposit | Tag::Withdraw => (12..16).collect(),
         Tag::StakePool | Tag::RequestUnstake | Tag::Unstake | Tag::FundPool => (12..16).collect(),
@@ -130,6 +134,7 @@ fn padding(tag: Tag) -> Vec<usize> {
         Tag::PlaceOrder => [71].into_iter().chain(76..80).collect(),
         Tag::CancelAll => (14..16).collect(),
         Tag::CollectFees | Tag::CancelOrder | Tag::CancelTrigger | Tag::Heartbeat => Vec::new(),
+        Tag::CloseSession | Tag::SetFeeMax | Tag::SetWithdrawDelay => Vec::new(),
         Tag::ListMarket => {
             let tier = |number: usize| 8 + offset_of!(ListingParameters, tiers) + number * 16;
             let source = |number: usize| 8 + offset_of!(ListingParameters, sources) + number * 104;
@@ -166,6 +171,11 @@ const fn names_a_trader(tag: Tag) -> bool {
             | Tag::Heartbeat
             | Tag::SetBuilderMax
             | Tag::SetReferrer
+            | Tag::SetDelegate
+            | Tag::OpenSession
+            | Tag::SetFeeMax
+            | Tag::SetWithdrawDelay
+            | Tag::AllowTarget
             | Tag::Liquidate
             | Tag::TakeOver
             | Tag::StakePool
@@ -449,6 +459,12 @@ fn fee_fields() -> Vec<Field> {
         field(Tag::CreateExchange, 56, 4, [1, most], EngineError::FeeScheduleInvalid),
         field(Tag::CreateExchange, 112, 4, [500_001, most], EngineError::FeeScheduleInvalid),
         field(Tag::SetBuilderMax, 12, 2, [1_001, 65_535], Refusal::FieldInvalid),
+        field(Tag::OpenSession, 48, 4, [0], EngineError::SessionInvalid),
+        field(Tag::OpenSession, 52, 1, [vec![0], after(31)].concat(), EngineError::SessionInvalid),
+        field(Tag::OpenSession, 56, 8, [vec![0], past.to_vec()].concat(), EngineError::SessionInvalid),
+        field(Tag::SetWithdrawDelay, 12, 4, [2_592_001, 1 << 31, most], Refusal::FieldInvalid),
+        field(Tag::AllowTarget, 12, 1, after(1), Refusal::FieldInvalid),
+        field(Tag::AllowTarget, 12, 1, [0], EngineError::TargetNotFound),
         field(Tag::PlaceOrder, 48, 8, [1], EngineError::BookMoved),
         // Without a builder's incarnation, or without its cell, nobody is meant.
         field(Tag::PlaceOrder, 56, 4, [1, 47, 48, most], EngineError::BuilderNotFound),

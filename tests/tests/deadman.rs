@@ -13,7 +13,7 @@ use quantdesk_tests::{
     failing::{Native, foreign_market, target, trade_events_since, trading_frame, written},
     read::{self, book, handles},
     refuses,
-    scene::{LEDGER, MARK, Party, Scene, ask, bid, patch, patch_row},
+    scene::{self, LEDGER, MARK, Party, Scene, ask, bid, patch_row},
     snapshot::{Frame, Snapshot},
 };
 use solana_instruction::Instruction;
@@ -73,8 +73,7 @@ fn times_out_of_bounds_and_signers_without_a_right() {
     unsigned.accounts[0].is_signer = false;
     refuses(&mut scene.desk.chain, unsigned, Refusal::SignatureMissing);
     // Who may trade may say that somebody is there.
-    let (ledger, cell) = (scene.desk.venue.ledger, LEDGER.cell(alice.trader.cell).start);
-    patch(&mut scene.desk.chain, ledger, cell + 40, bob.trader.authority.as_ref());
+    assert_eq!(scene::delegate(&mut scene.desk, &alice.trader, bob.trader.authority), thief.trader);
     scene.desk.chain.send(heartbeat(&scene, &thief, 5)).unwrap();
     assert_eq!(switch(&scene, &alice).0, 5);
     assert_eq!(switch(&scene, &bob).0, 0);

@@ -7,24 +7,23 @@ use quantdesk_client::{
 };
 use quantdesk_tests::{
     fails, read, refuses,
-    scene::{self, CAPITAL, LEDGER, MARK, POCKET, PRICE, Party, Scene, TOKEN_2022, ask, bid, edit_token, patch},
+    scene::{self, CAPITAL, LEDGER, MARK, POCKET, PRICE, Party, Scene, TOKEN_2022, ask, bid, edit_token},
     snapshot::{Frame, Snapshot},
     token_error,
 };
 use solana_instruction::Instruction;
 use spl_token_interface::state::AccountState;
 
-/// Where a trader cell keeps its delegate.
-const DELEGATE: usize = 40;
-
 /// What a movement of the party's cash may change.
 fn frame(scene: &Scene, party: &Party) -> Frame {
     let venue = scene.desk.venue;
+    // And 24 bytes before it what was paid in.
     let cash = LEDGER.cell(party.trader.cell).start + 72;
     Frame::new()
         .tokens(party.tokens)
         .tokens(venue.vault)
         .bytes(venue.ledger, cash..cash + 8)
+        .bytes(venue.ledger, cash - 24..cash - 16)
         .bytes(venue.ledger, read::LedgerMap::total())
         .bytes(venue.ledger, read::LedgerMap::outflow())
         .bytes(venue.ledger, read::LedgerMap::events_written())
@@ -219,8 +218,7 @@ fn only_the_owner_moves_cash() {
         refuses(&mut scene.desk.chain, unsigned, Refusal::SignatureMissing);
     }
     // A delegate trades, and no more.
-    let cell = LEDGER.cell(alice.trader.cell).start;
-    patch(&mut scene.desk.chain, scene.desk.venue.ledger, cell + DELEGATE, bob.trader.authority.as_array());
+    assert_eq!(scene::delegate(&mut scene.desk, &alice.trader, bob.trader.authority), thief);
     for instruction in [scene.deposit(&as_thief, 1), scene.withdraw(&as_thief, 1)] {
         refuses(&mut scene.desk.chain, instruction, Refusal::NotAuthorized);
     }

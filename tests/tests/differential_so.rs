@@ -8,7 +8,7 @@ use quantdesk_client::{
     Address, Refusal,
     engine::{
         self, CellIndex, EngineError, Generation, Lots, MarketIndex, NodeIndex, Now, Ppm, QuoteAtoms, Sequence, Side,
-        Ticks, UnixSeconds,
+        Ticks, UnixSeconds, access,
         book::{
             LadderMove, Moved, NewOrder, NewTrigger, OrderHandle, OrderKind, SelfTrade, Sides, Trading, TriggerHandle,
         },
@@ -26,8 +26,8 @@ use quantdesk_client::{
             shortfall,
         },
         state::{
-            AccountHeader, CashEvent, CashEventKind, Exchange, Ledger, LedgerView, Market, MarketStatus, MarketView,
-            PositionCell, Reference, TriggerCell,
+            AccountHeader, CashEvent, CashEventKind, Exchange, Key, Ledger, LedgerView, Market, MarketStatus,
+            MarketView, PositionCell, Reference, TriggerCell,
             cell::CELL_SIZE,
             exchange::EXCHANGE_DISCRIMINATOR,
             fees::{FeeSchedule, FeeTier},
@@ -142,7 +142,8 @@ fn find(ledger: &LedgerView<'_>, trader: &Trader, may_delegate: bool) -> Result<
         return Err(EngineError::TraderNotFound.into());
     }
     let signer = key_of(&trader.authority);
-    let known = cell.owner == signer || (may_delegate && cell.delegate == signer);
+    let delegate = ledger.access(cell)?.map_or(Key::ZERO, |access| access.delegate);
+    let known = cell.owner == signer || (may_delegate && delegate == signer);
     if known { Ok(trader.cell) } else { Err(Refusal::NotAuthorized.into()) }
 }
 
@@ -158,6 +159,10 @@ enum Operation {
     PlaceOrders { trader: Trader, market: usize, orders: Vec<NewOrder>, expires_at: UnixSeconds, guard: BookGuard },
     SetBuilderMax { trader: Trader, ppm: u16 },
     SetReferrer { trader: Trader, referrer: Target },
+    SetDelegate { trader: Trader, delegate: Option<Address> },
+    SetFeeMax { trader: Trader, fee_max: Option<Ppm> },
+    SetWithdrawDelay { trader: Trader, seconds: u32 },
+    AllowTarget { trader: Trader, target: Address, allowed: bool },
     Cancel { trader: Trader, market: usize, node: NodeIndex, sequence: Sequence },
     CancelAll { trader: Trader, market: usize, sides: Sides, limit: u8 },
     Price { market: usize },
@@ -201,6 +206,10 @@ impl Operation {
             Self::PlaceOrders { .. } => "PlaceOrders",
             Self::SetBuilderMax { .. } => "SetBuilderMax",
             Self::SetReferrer { .. } => "SetReferrer",
+            Self::SetDelegate { .. } => "SetDelegate",
+            Self::SetFeeMax { .. } => "SetFeeMax",
+            Self::SetWithdrawDelay { .. } => "SetWithdrawDelay",
+            Self::AllowTarget { .. } => "AllowTarget",
             Self::Cancel { .. } => "CancelOrder",
             Self::CancelAll { .. } => "CancelAll",
             Self::Price { .. } => "UpdatePrice",
@@ -268,6 +277,10 @@ impl Operation {
             | Self::PlaceOrders { .. }
             | Self::SetBuilderMax { .. }
             | Self::SetReferrer { .. }
+            | Self::SetDelegate { .. }
+            | Self::SetFeeMax { .. }
+            | Self::SetWithdrawDelay { .. }
+            | Self::AllowTarget { .. }
             | Self::CancelOrders { .. }
             | Self::CancelByClientId { .. }
             | Self::Amend { .. }
@@ -294,6 +307,10 @@ impl Operation {
             }
             Self::SetBuilderMax { trader, ppm } => venue.set_builder_max(trader, *ppm),
             Self::SetReferrer { trader, referrer } => venue.set_referrer(trader, *referrer),
+            Self::SetDelegate { trader, delegate } => venue.set_delegate(trader, *delegate),
+            Self::SetFeeMax { trader, fee_max } => venue.set_fee_max(trader, *fee_max),
+            Self::SetWithdrawDelay { trader, seconds } => venue.set_withdraw_delay(trader, *seconds),
+            Self::AllowTarget { trader, target, allowed } => venue.allow_target(trader, target, *allowed),
             Self::CancelOrders { trader, market, orders } => venue.cancel_orders(trader, &address(*market), orders),
             Self::CancelByClientId { trader, market, client_id } => {
                 venue.cancel_by_client_id(trader, &address(*market), *client_id)
@@ -370,7 +387,12 @@ impl Operation {
                 let mut ledger = native.ledger()?;
                 let first = outflow::due(&ledger.view(), now.unix_seconds)?;
                 assert_eq!(first.target, key_of(target));
-                outflow::pay_first(&mut ledger, now)?;
+                let trader = ledger.trader(first.trader)?;
+                if access::may_pay(&ledger.view(), trader, &first.target, now.unix_seconds)? {
+                    outflow::pay_first(&mut ledger, now)?;
+                } else {
+                    outflow::return_first(&mut ledger, now)?;
+                }
             }
             Self::Fund { trader, atoms } => {
                 let mut ledger = native.ledger()?;
@@ -408,6 +430,14 @@ impl Operation {
                 let cell = find(&ledger.view(), trader, false)?;
                 partner::set_referrer(&mut ledger, now, cell, referrer.trader, referrer.generation)?;
             }
+            Self::SetDelegate { trader, .. }
+            | Self::SetFeeMax { trader, .. }
+            | Self::SetWithdrawDelay { trader, .. }
+            | Self::AllowTarget { trader, .. } => {
+                let mut ledger = native.ledger()?;
+                let cell = find(&ledger.view(), trader, false)?;
+                self.give_access(&mut ledger, now, cell)?;
+            }
             Self::CancelOrders { .. }
             | Self::CancelByClientId { .. }
             | Self::Amend { .. }
@@ -436,6 +466,22 @@ impl Operation {
             _ => self.wind_up(native, now)?,
         }
         Ok(())
+    }
+
+    fn give_access(&self, ledger: &mut Ledger<'_>, now: Now, cell: CellIndex) -> Result<(), EngineError> {
+        match self {
+            Self::SetDelegate { delegate, .. } => {
+                let delegate = delegate.as_ref().map_or(Key::ZERO, key_of);
+                access::set_delegate(ledger, now, cell, delegate)
+            }
+            Self::SetFeeMax { fee_max, .. } => {
+                access::set_fee_max(ledger, now, cell, fee_max.unwrap_or(access::FEE_UNLIMITED))
+            }
+            Self::SetWithdrawDelay { seconds, .. } => access::set_withdraw_delay(ledger, now, cell, *seconds),
+            Self::AllowTarget { target, allowed: true, .. } => access::allow_target(ledger, now, cell, key_of(target)),
+            Self::AllowTarget { target, .. } => access::disallow_target(ledger, now, cell, key_of(target)),
+            _ => panic!("{self:?} is none"),
+        }
     }
 
     fn wind_up(&self, native: &mut Native, now: Now) -> Outcome {
@@ -784,8 +830,9 @@ impl Run {
             },
             560..620 => self.change(market),
             620..624 => self.guard(market),
-            624..630 => self.partner(trader),
-            630..655 => self.special(trader, market),
+            624..629 => self.partner(trader),
+            629..635 => self.access(trader, tokens),
+            635..655 => self.special(trader, market),
             655..675 => self.quote_ladder(trader, market),
             675..700 => self.conditional(trader, market),
             _ => self.place(trader, market),
@@ -890,6 +937,28 @@ impl Run {
         }
         let other = self.trader();
         Operation::SetReferrer { trader, referrer: Target { trader: other.cell, generation: other.generation } }
+    }
+
+    /// Somebody else may trade, fees may be no more than so much, cash may go to certain places only.
+    fn access(&mut self, trader: Trader, tokens: Address) -> Operation {
+        let other = self.trader();
+        let random = &mut self.random;
+        match random.random_range(0..10) {
+            0..3 => Operation::SetDelegate { trader, delegate: random.random_bool(0.5).then_some(other.authority) },
+            3..5 => {
+                let fee_max = *[None, None, Some(Ppm::new(10_000)), Some(Ppm::new(100))].choose(random).unwrap();
+                Operation::SetFeeMax { trader, fee_max }
+            }
+            // Mostly nothing, or a guard for a short time: what is guarded refuses much.
+            5..7 => {
+                let seconds = *[0, 0, 0, 0, 1, 2, 2, 30].choose(random).unwrap();
+                Operation::SetWithdrawDelay { trader, seconds }
+            }
+            _ => {
+                let target = if random.random_bool(0.7) { tokens } else { other.authority };
+                Operation::AllowTarget { trader, target, allowed: random.random_bool(0.6) }
+            }
+        }
     }
 
     /// An order with a builder and guards, or several at once.
@@ -1231,6 +1300,9 @@ fn assert_varied(run: &Run) {
         "TransferCash",
         "PlaceOrders",
         "SetReferrer",
+        "SetDelegate",
+        "SetWithdrawDelay",
+        "AllowTarget",
         "PlaceOrder",
         "CancelOrder",
         "UpdatePrice",

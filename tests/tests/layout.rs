@@ -21,9 +21,9 @@ use quantdesk_client::{
         },
         slab::free_list::FreeList,
         state::{
-            AccountHeader, Annex, CashEvent, Cell, Delayed, Exchange, IndexEntry, Ladder, LadderLevel, LadderSide,
-            LedgerHeader, MarginTier, MarketHeader, MarketRow, OracleSource, OrderNode, PoolStake, PositionCell,
-            TradeEvent, TraderCell, TriggerCell, WithdrawalCell,
+            AccessCell, AccountHeader, Annex, CashEvent, Cell, Delayed, Exchange, IndexEntry, Ladder, LadderLevel,
+            LadderSide, LedgerHeader, MarginTier, MarketHeader, MarketRow, OracleSource, OrderNode, PoolStake,
+            PositionCell, Session, SessionTerms, TradeEvent, TraderCell, TriggerCell, WithdrawalCell,
             fees::{FeeSchedule, FeeTier},
             ledger::{Policy, Watched},
             market::Deleverage,
@@ -62,8 +62,10 @@ use quantdesk_program::{
             take_over::TakeOver,
         },
         trader::{
-            MoveCash, close_trader::CloseTrader, heartbeat::Heartbeat, open_trader::OpenTrader,
-            set_builder_max::SetBuilderMax, set_referrer::SetReferrer, transfer_cash::TransferCash,
+            MoveCash, allow_target::AllowTarget, close_trader::CloseTrader, heartbeat::Heartbeat,
+            open_session::OpenSession, open_trader::OpenTrader, set_builder_max::SetBuilderMax,
+            set_delegate::SetDelegate, set_fee_max::SetFeeMax, set_referrer::SetReferrer,
+            set_withdraw_delay::SetWithdrawDelay, transfer_cash::TransferCash,
         },
     },
     tag::Head,
@@ -130,9 +132,18 @@ layout! {
     MarginTier: 24, align 8 { notional_max 0 deduction 8 rate 16 }
     Cell: 128, align 8 {}
     TraderCell: 128, align 8 {
-        sub_account 2 generation 4 owner 8 delegate 40 cash 72 first_position 80 positions 84 absorbed 88 withdrawal 96
+        sub_account 2 generation 4 owner 8 access 40 fee_max 44 paid_in 48 cash 72 first_position 80 positions 84 absorbed 88 withdrawal 96
         deadman_seconds 100 heartbeat_at 104 referrer_generation 108 volume 112 volume_day 120 builder_max 122
         referrer 124
+    }
+    AccessCell: 128, align 8 {
+        trader 4 delegate 8 targets 40 allowed_from 104 withdraw_delay 112 next_delay 116 next_delay_at 120
+    }
+    Session: 192, align 8 {
+        header 0 ledger 16 owner 48 key 80 trader 112 generation 116 terms 120 day 160 notional 168 profit 176
+    }
+    SessionTerms: 40, align 8 {
+        markets 0 actions 4 expires_at 8 order_notional_max 16 day_notional_max 24 day_loss_max 32
     }
     WithdrawalCell: 128, align 8 { trader 4 next 8 target 16 atoms 48 requested_at 56 }
     PositionCell: 128, align 8 {
@@ -221,6 +232,11 @@ layout! {
     Heartbeat: 8, align 4 { generation 0 seconds 4 }
     SetBuilderMax: 8, align 4 { generation 0 builder_max 4 }
     SetReferrer: 16, align 4 { generation 0 referrer 4 referrer_generation 8 }
+    SetDelegate: 40, align 8 { generation 0 delegate 8 }
+    OpenSession: 80, align 8 { generation 0 key 8 terms 40 }
+    SetFeeMax: 8, align 4 { generation 0 fee_max 4 }
+    SetWithdrawDelay: 8, align 4 { generation 0 seconds 4 }
+    AllowTarget: 40, align 8 { generation 0 allowed 4 target 8 }
     EnforceDeadman: 16, align 4 { target 0 limit 8 }
     DropExpired: 8, align 1 { count 0 }
     RunDelayed: 8, align 1 { limit 0 }
@@ -269,6 +285,12 @@ fn tags_are_unique_and_in_their_blocks() {
         ("Heartbeat", 26),
         ("SetBuilderMax", 27),
         ("SetReferrer", 28),
+        ("SetDelegate", 29),
+        ("OpenSession", 30),
+        ("CloseSession", 31),
+        ("SetFeeMax", 32),
+        ("SetWithdrawDelay", 33),
+        ("AllowTarget", 34),
         ("PlaceOrder", 40),
         ("CancelOrder", 41),
         ("CancelAll", 42),
@@ -304,7 +326,7 @@ fn tags_are_unique_and_in_their_blocks() {
 }
 
 /// Codes never change their meaning; a new one is added here.
-const REFUSALS: [(&str, u32); 30] = [
+const REFUSALS: [(&str, u32); 31] = [
     ("UnknownInstruction", 100),
     ("DataLength", 101),
     ("DataVersion", 102),
@@ -329,6 +351,7 @@ const REFUSALS: [(&str, u32); 30] = [
     ("WrongTarget", 217),
     ("WrongInstructionsSysvar", 218),
     ("DurableNonce", 219),
+    ("SessionMismatch", 230),
     ("OracleWrongOwner", 250),
     ("OracleWrongAccount", 251),
     ("OracleWrongType", 252),
@@ -337,7 +360,7 @@ const REFUSALS: [(&str, u32); 30] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 111] = [
+const ENGINE_ERRORS: [(&str, u32); 124] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -363,6 +386,19 @@ const ENGINE_ERRORS: [(&str, u32); 111] = [
     ("SelfBuilder", 415),
     ("SelfReferral", 416),
     ("ReferrerAlreadySet", 417),
+    ("FeeTooHigh", 418),
+    ("AccountGuarded", 419),
+    ("TargetNotAllowed", 420),
+    ("TargetsFull", 421),
+    ("TargetNotFound", 422),
+    ("TargetListed", 423),
+    ("SessionExpired", 424),
+    ("SessionAction", 425),
+    ("SessionMarket", 426),
+    ("SessionOrderTooLarge", 427),
+    ("SessionNotionalSpent", 428),
+    ("SessionLossReached", 429),
+    ("SessionInvalid", 430),
     ("OrderPriceOutOfRange", 500),
     ("OrderLotsOutOfRange", 501),
     ("OrderOutsideBand", 502),
@@ -547,10 +583,9 @@ fn the_program_writes_cells_in_this_layout() {
     let (scene, _, ledger, _) = traded();
     let trader = LEDGER.cell(scene.bob.trader.cell).start;
     assert_eq!((ledger.0[trader], ledger.u32(trader + 4)), (1, 2));
-    assert_eq!(
-        (ledger.key(trader + 8), ledger.key(trader + 40)),
-        (scene.bob.trader.authority.as_ref(), [0; 32].as_slice())
-    );
+    assert_eq!(ledger.key(trader + 8), scene.bob.trader.authority.as_ref());
+    let paid_in = ledger.u64(trader + 48);
+    assert_eq!((ledger.u32(trader + 40), ledger.u32(trader + 44), paid_in), (u32::MAX, u32::MAX, CAPITAL));
     assert_eq!((ledger.u64(trader + 72), ledger.u32(trader + 80), ledger.0[trader + 84]), (CAPITAL - 400, 3, 1));
     let long = LEDGER.cell(CellIndex::new(3)).start;
     assert_eq!((ledger.0[long], ledger.0[long + 2], ledger.u32(long + 4)), (2, 0, 1));

@@ -267,10 +267,7 @@ fn a_delegate_keeps_for_its_owner() {
     let mut failing = long();
     let (alice, bob, keeper) = (failing.scene.alice, failing.scene.bob, failing.keeper);
     failing.scene.accept(&bob, &bid(193_490, 5_000).build());
-    let cell = scene::LEDGER.cell(keeper.trader.cell).start;
-    let ledger = failing.scene.desk.venue.ledger;
-    scene::patch(&mut failing.scene.desk.chain, ledger, cell + 40, alice.trader.authority.as_array());
-    let delegate = Trader { authority: alice.trader.authority, ..keeper.trader };
+    let delegate = scene::delegate(&mut failing.scene.desk, &keeper.trader, alice.trader.authority);
     failing.scene.desk.chain.send(liquidate(&failing, &delegate, 9)).unwrap();
     assert_eq!(cash(&failing.scene.desk, &keeper.trader), 162_048);
 }

@@ -68,6 +68,12 @@ const fn rule(tag: Tag) -> Rule {
         | Tag::Deposit
         | Tag::Heartbeat
         | Tag::SetBuilderMax
+        | Tag::SetDelegate
+        | Tag::OpenSession
+        | Tag::CloseSession
+        | Tag::SetFeeMax
+        | Tag::SetWithdrawDelay
+        | Tag::AllowTarget
         | Tag::SetReferrer
         | Tag::CancelOrder
         | Tag::CancelAll

@@ -16,9 +16,6 @@ use quantdesk_tests::{
     snapshot::{Frame, Snapshot},
 };
 
-/// Where a trader cell keeps its delegate.
-const DELEGATE: usize = 40;
-
 #[test]
 fn opens_an_empty_account() {
     let mut scene = Scene::new();
@@ -211,8 +208,7 @@ fn nobody_else_closes() {
     let instruction = scene.desk.venue.close_trader(&thief);
     refuses(&mut scene.desk.chain, instruction, Refusal::NotAuthorized);
     // Not even a delegate.
-    let cell = LEDGER.cell(trader.cell).start;
-    patch(&mut scene.desk.chain, scene.desk.venue.ledger, cell + DELEGATE, thief.authority.as_array());
+    assert_eq!(scene::delegate(&mut scene.desk, &trader, thief.authority), thief);
     let instruction = scene.desk.venue.close_trader(&thief);
     refuses(&mut scene.desk.chain, instruction, Refusal::NotAuthorized);
 }

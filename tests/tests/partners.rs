@@ -19,7 +19,7 @@ use quantdesk_tests::{
     read,
     read::LedgerMap,
     refuses,
-    scene::{self, CAPITAL, LEDGER, MARK, Party, Scene, ask, bid, patch},
+    scene::{self, CAPITAL, LEDGER, MARK, Party, Scene, ask, bid},
     snapshot::{Frame, Snapshot},
 };
 use solana_instruction::Instruction;
@@ -74,9 +74,7 @@ fn place(party: &Party, offset: usize, bytes: usize) -> std::ops::Range<usize> {
 }
 
 fn delegate_of(scene: &mut Scene, owner: &Party, delegate: Address) -> Trader {
-    let range = place(owner, offset_of!(TraderCell, delegate), 32);
-    patch(&mut scene.desk.chain, scene.desk.venue.ledger, range.start, delegate.as_array());
-    Trader { authority: delegate, ..owner.trader }
+    scene::delegate(&mut scene.desk, &owner.trader, delegate)
 }
 
 #[test]

@@ -7,12 +7,9 @@ use quantdesk_client::engine::{
 };
 use quantdesk_tests::{
     read::{self, LedgerMap, MarketMap, book, lots, trade_events},
-    scene::{self, CAPITAL, LEDGER, MARK, MARKET, Party, Scene, ask, bid, party_of, patch},
+    scene::{self, CAPITAL, LEDGER, MARK, MARKET, Party, Scene, ask, bid, party_of},
     snapshot::{Frame, Snapshot},
 };
-
-/// Where a trader cell keeps its delegate.
-const DELEGATE: usize = 40;
 
 /// Records since the first `seen`, which follow them without a gap.
 #[track_caller]
@@ -350,10 +347,7 @@ fn a_delegate_trades_for_the_owner() {
     let mut scene = Scene::new();
     let alice = scene.alice;
     let delegate = scene.desk.name(b"delegate");
-    let cell = LEDGER.cell(alice.trader.cell).start;
-    patch(&mut scene.desk.chain, scene.desk.venue.ledger, cell + DELEGATE, delegate.as_array());
-    let as_delegate =
-        Party { trader: quantdesk_client::instruction::Trader { authority: delegate, ..alice.trader }, ..alice };
+    let as_delegate = Party { trader: scene::delegate(&mut scene.desk, &alice.trader, delegate), ..alice };
     scene.accept(&as_delegate, &bid(MARK - 1, 1).build());
     let (node, sequence) = read::handles(&scene.desk, &alice.trader, 0)[0];
     let market = scene.market();

@@ -110,9 +110,10 @@ fn last_event(scene: &Scene) -> (CashEventKind, u32, i64) {
 /// What moving cash between the party and the pool may change in the ledger.
 fn frame(scene: &Scene, party: &Party) -> Frame {
     let ledger = scene.desk.venue.ledger;
-    let own = LEDGER.cell(party.trader.cell).start + 72;
+    let own = LEDGER.cell(party.trader.cell).start;
     Frame::new()
-        .bytes(ledger, own..own + 8)
+        .bytes(ledger, own + 48..own + 56)
+        .bytes(ledger, own + 72..own + 80)
         .bytes(ledger, LedgerMap::pool())
         .bytes(ledger, LedgerMap::pool_shares())
         .bytes(ledger, LedgerMap::events_written())

@@ -366,7 +366,9 @@ mod nonce {
         let advance = nonce(&mut world.scene.desk);
         world.scene.desk.chain.clone().send(advance.clone()).unwrap();
         let before = Snapshot::of(world.chain());
-        for instance in world.instances().into_iter().filter(|it| it.roles.contains(&instances::Role::InstructionsSysvar)) {
+        for instance in
+            world.instances().into_iter().filter(|it| it.roles.contains(&instances::Role::InstructionsSysvar))
+        {
             let mut chain = world.chain().clone();
             refused_at(chain.send_all(&[advance.clone(), instance.instruction.clone()]), 1, Refusal::DurableNonce);
             before.unchanged(&chain);

@@ -5,7 +5,7 @@ use quantdesk_client::{
     Address, address,
     engine::{
         CellIndex, EngineError, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PicoPrice, PositionLots, Ppm,
-        QuoteAtoms, QuoteDelta, Sequence, Side, SignedPpm, Slot, TickValue, Ticks, UnixSeconds, account,
+        QuoteAtoms, QuoteDelta, Sequence, Side, SignedPpm, Slot, TickValue, Ticks, UnixSeconds, access, account,
         book::{
             NewOrder, ORDERS_MAX, ORDERS_PER_POSITION_MAX, OrderHandle, OrderKind, Replacement, SelfTrade, Sides,
             TWAP_INTERVAL_MAX, TWAP_SLICES_MAX, TWAP_SLICES_MIN, TriggerHandle,
@@ -27,15 +27,16 @@ use quantdesk_client::{
             price::{Action, CLOCK_SKEW_SECONDS, Validity},
             restart, tier,
         },
+        session as rules,
         slab::free_list::{FreeList, NIL},
         state::{
-            AccountHeader, Annex, Cell, Condition, Delayed, Exchange, IndexEntry, Key, Ladder, LadderLevel, LadderSide,
-            LedgerHeader, MarketHeader, MarketRow, MarketStatus, OracleSource, OrderNode, PoolStake, PositionCell,
-            PriceCondition, Reference, SourceKind, TraderCell, TriggerCell, WithdrawalCell, annex, cell, event,
-            exchange,
+            AccessCell, AccountHeader, Annex, Cell, Condition, Delayed, Exchange, IndexEntry, Key, Ladder, LadderLevel,
+            LadderSide, LedgerHeader, MarketHeader, MarketRow, MarketStatus, OracleSource, OrderNode, PoolStake,
+            PositionCell, PriceCondition, Reference, Session, SessionTerms, SourceKind, TraderCell, TriggerCell,
+            WithdrawalCell, annex, cell, event, exchange,
             fees::{self, FeeSchedule, FeeTier},
             ledger::{self, Policy, Watched},
-            market, row, stake,
+            market, row, session, stake,
         },
     },
     instruction::{BookGuard, INSTRUCTIONS_SYSVAR, SYSTEM_PROGRAM, TOKEN_PROGRAM, Target, Trader, Venue},
@@ -87,8 +88,10 @@ use quantdesk_program::{
             liquidate::Liquidate, take_over::TakeOver,
         },
         trader::{
-            MoveCash, close_trader::CloseTrader, heartbeat::Heartbeat, open_trader::OpenTrader,
-            set_builder_max::SetBuilderMax, set_referrer::SetReferrer, transfer_cash::TransferCash,
+            MoveCash, allow_target::AllowTarget, close_trader::CloseTrader, heartbeat::Heartbeat,
+            open_session::OpenSession, open_trader::OpenTrader, set_builder_max::SetBuilderMax,
+            set_delegate::SetDelegate, set_fee_max::SetFeeMax, set_referrer::SetReferrer,
+            set_withdraw_delay::SetWithdrawDelay, transfer_cash::TransferCash,
         },
     },
     oracle::{lazer, pyth, quote, switchboard},
@@ -304,10 +307,15 @@ fn account_layouts() {
         liquidation_tip_max,
     });
     same_account!(TraderCell {
-        sub_account, generation, owner, delegate, cash, first_position, positions, absorbed, withdrawal,
+        sub_account, generation, owner, access, fee_max, paid_in, cash, first_position, positions, absorbed, withdrawal,
         deadman_seconds, heartbeat_at, referrer_generation, volume, volume_day, builder_max, referrer,
     }, private kind, bankrupt);
     same_account!(WithdrawalCell { trader, next, target, atoms, requested_at }, private kind);
+    same_account!(AccessCell {
+        trader, delegate, targets, allowed_from, withdraw_delay, next_delay, next_delay_at,
+    }, private kind);
+    same_account!(Session { header, ledger, owner, key, trader, generation, terms, day, notional, profit });
+    same_account!(SessionTerms { markets, actions, expires_at, order_notional_max, day_notional_max, day_loss_max });
     same_account!(PoolStake { header, ledger, owner, shares, epoch, requested, requested_at });
     same_account!(PositionCell {
         market, trader, next, first_order, orders, base, quote, funding_index, open_bid_lots, open_ask_lots,
@@ -411,6 +419,9 @@ fn private_fields_stand_where_listed() {
     let waiting = WithdrawalCell::new(CellIndex::new(0), Key::ZERO, QuoteAtoms::new(1), UnixSeconds::ZERO);
     let kind = place("WithdrawalCell: 128 bytes", "kind");
     assert_eq!((bytes_of(&waiting)[kind], waiting.into_cell().withdrawal().is_some()), (3, true));
+    let access = AccessCell::new(CellIndex::new(0));
+    let kind = place("AccessCell: 128 bytes", "kind");
+    assert_eq!((bytes_of(&access)[kind], access.into_cell().access().is_some()), (5, true));
     let nil = CellIndex::NIL;
     let position = PositionCell::new(MarketIndex::new(0), CellIndex::new(0), nil, FundingIndex::ZERO);
     assert_eq!((bytes_of(&position)[place("PositionCell: 128 bytes", "kind")], position.is_empty()), (2, true));
@@ -469,6 +480,7 @@ fn account_sizes_and_addresses() {
     assert_eq!(of("Exchange").1, exchange::EXCHANGE_SIZE.to_string());
     assert_eq!(of("Vault").1, "165");
     assert_eq!(of("PoolStake").1, stake::STAKE_SIZE.to_string());
+    assert_eq!(of("Session").1, session::SESSION_SIZE.to_string());
     let (header, rows, row) = (ledger::LEDGER_HEADER_SIZE, exchange::MARKETS_MAX, row::ROW_SIZE);
     let (record, cell) = (size_of::<event::CashEvent>(), cell::CELL_SIZE);
     assert_eq!(of("Ledger").1, format!("{header} + {rows} · {row} + `events_capacity` · {record} + cells · {cell}"));
@@ -480,7 +492,12 @@ fn account_sizes_and_addresses() {
     assert_eq!(of("Market").1, size);
     assert_eq!(market::market_size(8, 64), fixed + 8 * 2 * (entry + node) + 64 * record);
     assert_eq!((size_of::<Cell>(), cell::CELL_SIZE), (128, 128));
-    let seeds = [("Exchange", pda::EXCHANGE_SEED), ("Vault", pda::VAULT_SEED), ("PoolStake", pda::STAKE_SEED)];
+    let seeds = [
+        ("Exchange", pda::EXCHANGE_SEED),
+        ("Vault", pda::VAULT_SEED),
+        ("PoolStake", pda::STAKE_SEED),
+        ("Session", pda::SESSION_SEED),
+    ];
     for (account, seed) in seeds {
         let seed = format!("\"{}\"", std::str::from_utf8(seed).unwrap());
         assert!(code(of(account).0).contains(&seed.as_str()), "{seed}");
@@ -491,6 +508,7 @@ fn account_sizes_and_addresses() {
         ledger::LEDGER_DISCRIMINATOR,
         market::MARKET_DISCRIMINATOR,
         stake::STAKE_DISCRIMINATOR,
+        session::SESSION_DISCRIMINATOR,
     ];
     for discriminator in discriminators {
         let bytes = discriminator.to_le_bytes();
@@ -580,6 +598,12 @@ fn instruction(tag: Tag) -> Instruction {
         Tag::Heartbeat => venue.heartbeat(&trader, 5),
         Tag::SetBuilderMax => venue.set_builder_max(&trader, 5),
         Tag::SetReferrer => venue.set_referrer(&trader, target),
+        Tag::SetDelegate => venue.set_delegate(&trader, None),
+        Tag::OpenSession => venue.open_session(&trader, name(10), &Zeroable::zeroed()),
+        Tag::CloseSession => venue.close_session(name(6), &name(10)),
+        Tag::SetFeeMax => venue.set_fee_max(&trader, None),
+        Tag::SetWithdrawDelay => venue.set_withdraw_delay(&trader, 5),
+        Tag::AllowTarget => venue.allow_target(&trader, &tokens, true),
         Tag::StakePool => venue.stake_pool(&trader, atoms),
         Tag::RequestUnstake => venue.request_unstake(&trader, 1),
         Tag::Unstake => venue.unstake(&trader),
@@ -746,6 +770,11 @@ fn arguments_of_administration_and_collateral() {
         inline(Tag::TransferCash),
         TransferCash { generation, target, target_generation, atoms }
     );
+    same_layout!("SetDelegate", tabular(Tag::SetDelegate), SetDelegate { generation, delegate });
+    same_layout!("OpenSession", tabular(Tag::OpenSession), OpenSession { generation, key, terms });
+    same_layout!("SetFeeMax", inline(Tag::SetFeeMax), SetFeeMax { generation, fee_max });
+    same_layout!("SetWithdrawDelay", inline(Tag::SetWithdrawDelay), SetWithdrawDelay { generation, seconds });
+    same_layout!("AllowTarget", tabular(Tag::AllowTarget), AllowTarget { generation, allowed, target });
     same_layout!("StakePool", inline(Tag::StakePool), MoveCash { generation, atoms });
     same_layout!("RequestUnstake", inline(Tag::RequestUnstake), RequestUnstake { generation, shares });
     same_layout!("Unstake", inline(Tag::Unstake), Unstake { generation });
@@ -1018,7 +1047,7 @@ fn listing_bounds_and_limits() {
     let expected = bounds.map(|(name, value)| vec![format!("`{name}`"), value.to_string()]);
     assert_eq!(listed.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 
-    let limits: [(&str, u64); 37] = [
+    let limits: [(&str, u64); 40] = [
         ("`MARKETS_MAX`", exchange::MARKETS_MAX as u64),
         ("`MARKET_SOURCES_MAX`", exchange::MARKET_SOURCES_MAX as u64),
         ("`EXCHANGE_SOURCES_MAX`", exchange::EXCHANGE_SOURCES_MAX as u64),
@@ -1056,6 +1085,9 @@ fn listing_bounds_and_limits() {
         ("`QUIET_SECONDS`", mode::QUIET_SECONDS.into()),
         ("`CLOSE_ONLY_SECONDS_MAX`", mode::CLOSE_ONLY_SECONDS_MAX.into()),
         ("`STILL_SECONDS_MIN`", restart::STILL_SECONDS_MIN.into()),
+        ("`TARGETS_MAX`", state::access::TARGETS_MAX as u64),
+        ("`WITHDRAW_DELAY_MAX`", access::WITHDRAW_DELAY_MAX.into()),
+        ("`SESSION_SECONDS_MAX`", rules::SESSION_SECONDS_MAX.into()),
     ];
     let listed = table("13 Limits", "limit");
     let expected = limits.map(|(name, value)| vec![value.to_string(), name.to_string()]);

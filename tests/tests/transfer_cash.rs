@@ -10,7 +10,7 @@ use quantdesk_tests::{
     read,
     read::LedgerMap,
     refuses,
-    scene::{self, CAPITAL, LEDGER, Party, Scene, bid, patch},
+    scene::{self, CAPITAL, LEDGER, Party, Scene, bid},
     snapshot::{Frame, Snapshot},
 };
 use solana_instruction::Instruction;
@@ -36,9 +36,12 @@ fn moves_cash_and_nothing_else() {
     let ledger = scene.desk.venue.ledger;
     let written = read::header(&scene.desk).events_written.get();
     let cash = |party: &Party| LEDGER.cell(party.trader.cell).start + 72..LEDGER.cell(party.trader.cell).start + 80;
+    let paid_in = |party: &Party| LEDGER.cell(party.trader.cell).start + 48..LEDGER.cell(party.trader.cell).start + 56;
     let frame = Frame::new()
         .bytes(ledger, cash(&bob))
         .bytes(ledger, cash(&sibling))
+        .bytes(ledger, paid_in(&bob))
+        .bytes(ledger, paid_in(&sibling))
         .bytes(ledger, LedgerMap::events_written())
         .bytes(ledger, LEDGER.event(written - 1))
         .bytes(ledger, LEDGER.event(written));
@@ -93,9 +96,7 @@ fn only_between_accounts_of_one_owner() {
     readonly.accounts[1].is_writable = false;
     refuses(&mut scene.desk.chain, readonly, Refusal::NotWritable);
     // A delegate trades, and no more.
-    let delegate = LEDGER.cell(bob.trader.cell).start + 40;
-    patch(&mut scene.desk.chain, scene.desk.venue.ledger, delegate, alice.trader.authority.as_array());
-    let delegated = Trader { authority: alice.trader.authority, ..bob.trader };
+    let delegated = scene::delegate(&mut scene.desk, &bob.trader, alice.trader.authority);
     let instruction = transfer(&scene, &delegated, &sibling.trader, 1);
     refuses(&mut scene.desk.chain, instruction, Refusal::NotAuthorized);
     // Other incarnations, at either end.

@@ -83,6 +83,7 @@ fn queue_frame(scene: &Scene, party: &Party) -> Frame {
     });
     let own = LEDGER.cell(party.trader.cell).start;
     let frame = Frame::new()
+        .bytes(ledger, own + 48..own + 56)
         .bytes(ledger, own + 72..own + 80)
         .bytes(ledger, own + 96..own + 100)
         .bytes(ledger, LedgerMap::withdraw_queue())

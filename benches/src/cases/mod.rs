@@ -1,5 +1,6 @@
 //! What is measured, table by table.
 
+pub mod access;
 pub mod blocks;
 pub mod delay;
 pub mod fees;

@@ -9,7 +9,7 @@ use quantdesk_client::{
     instruction::Target,
 };
 
-use super::{Case, compare, depth_table, fees};
+use super::{Case, access, compare, depth_table, fees};
 use crate::{
     peers::{self, target},
     stage::{MARK, MARKET, PRICE, SOL, STEP, Stage, ask, bid},
@@ -53,7 +53,8 @@ pub fn tables(vm: &mut Vm, stages: &[Stage]) -> Result<Vec<Table>> {
         "The trader has one position and, unless said otherwise, no other order in the market.",
     );
     let cases = places().into_iter().chain(cancels()).chain(changes()).chain(super::delay::cases());
-    let cases: Vec<Case> = cases.chain(fees::placing()).chain(refusals()).collect();
+    let cases = cases.chain(fees::placing()).chain(access::cases());
+    let cases: Vec<Case> = cases.chain(refusals()).collect();
     compare(vm, &mut resting, stages, &cases)?;
 
     let mut own = Table::new(

@@ -1,6 +1,7 @@
 //! Trading accounts: opening, closing, and money in and out.
 
 use crate::{
+    access,
     error::{EngineError, Result},
     governance::{mode::Act, seal},
     money, outflow,
@@ -38,6 +39,7 @@ pub fn close_trader(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex) -> Res
         next = ledger.position(position)?.next;
         ledger.header.cells.release(ledger.cells, position.get())?;
     }
+    access::release(ledger, trader)?;
     ledger.header.cells.release(ledger.cells, trader.get())?;
     ledger.header.traders = ledger.header.traders.checked_sub(1).ok_or(EngineError::Corrupt)?;
     Ok(())
@@ -70,6 +72,7 @@ pub fn deposit(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, atoms: Quot
     seal::require_sealed(ledger.header)?;
     let cell = trader_mut(ledger.cells, trader)?;
     money::receive(&mut ledger.header.total, &mut cell.cash, atoms)?;
+    cell.note_paid_in(atoms);
     ledger.record_amount(now, trader, CashEventKind::Deposited, atoms.as_delta()?.get())
 }
 
@@ -83,7 +86,7 @@ pub enum Withdrawal {
 }
 
 /// Books a withdrawal to the token account `target`: as paid if the outflow limiter lets it out and nobody waits, else at
-/// the end of the queue. Fails with `ModeForbids`, `AmountZero`, with `AccountBankrupt`, with `PriceNotValidForAction` while exposed to a
+/// the end of the queue. Fails with `TargetNotAllowed`, `ModeForbids`, `AmountZero`, `AccountBankrupt`, with `PriceNotValidForAction` while exposed to a
 /// price that is not fresh, with `WithdrawExceedsAvailable`; if it has to wait, with `WithdrawalWaiting` or `LedgerFull`.
 pub fn withdraw(
     ledger: &mut Ledger<'_>,
@@ -92,6 +95,9 @@ pub fn withdraw(
     atoms: QuoteAtoms,
     target: &Key,
 ) -> Result<Withdrawal> {
+    if !access::may_pay(&ledger.view(), ledger.trader(trader)?, target, now.unix_seconds)? {
+        return Err(EngineError::TargetNotAllowed);
+    }
     require_free(ledger, now, trader, atoms)?;
     if !outflow::may_leave(ledger.header, atoms, now.unix_seconds)? {
         outflow::enqueue(ledger, now, trader, atoms, target)?;
@@ -100,12 +106,14 @@ pub fn withdraw(
     outflow::spend(ledger.header, atoms, now.unix_seconds)?;
     let cell = trader_mut(ledger.cells, trader)?;
     money::pay_out(&mut ledger.header.total, &mut cell.cash, atoms)?;
+    cell.note_paid_out(atoms);
     ledger.record_amount(now, trader, CashEventKind::Withdrawn, atoms.as_delta()?.get())?;
     Ok(Withdrawal::Paid)
 }
 
 /// Moves free cash between two accounts of one owner. Fails with `TransferInvalid` if they are the same account or not of
-/// one owner, with `AccountBankrupt` if the receiving one is bankrupt, and as a withdrawal.
+/// one owner, with `AccountGuarded` if the receiving one is guarded less strictly, with `AccountBankrupt` if it is bankrupt, and
+/// as a withdrawal.
 pub fn transfer(
     ledger: &mut Ledger<'_>,
     now: Now,
@@ -116,6 +124,8 @@ pub fn transfer(
     if trader == target || ledger.trader(trader)?.owner != ledger.trader(target)?.owner {
         return Err(EngineError::TransferInvalid);
     }
+    let (giver, taker) = (ledger.trader(trader)?, ledger.trader(target)?);
+    access::require_strict(&ledger.view(), giver, taker, now.unix_seconds)?;
     require_free(ledger, now, trader, atoms)?;
     let pair = ledger.cells.get_disjoint_mut([trader.as_usize(), target.as_usize()]);
     let [source, sink] = pair.map_err(|_| EngineError::Corrupt)?.map(Cell::trader_mut);
@@ -124,6 +134,8 @@ pub fn transfer(
         return Err(EngineError::AccountBankrupt);
     }
     money::post(&mut source.cash, &mut sink.cash, atoms)?;
+    source.note_paid_out(atoms);
+    sink.note_paid_in(atoms);
     let amount = atoms.as_delta()?;
     ledger.record_amount(now, trader, CashEventKind::CashTransferred, amount.negated()?.get())?;
     ledger.record_amount(now, target, CashEventKind::CashTransferred, amount.get())

@@ -98,6 +98,32 @@ pub enum EngineError {
     SelfReferral = 416,
     /// The trader names a referrer already.
     ReferrerAlreadySet = 417,
+    /// The market's taker fee is more than the trader accepts.
+    FeeTooHigh = 418,
+    /// Cash of a guarded account leaves by withdrawals alone, or goes to an account guarded as strictly.
+    AccountGuarded = 419,
+    /// A guarded account's withdrawal to a token account that is no target, or not yet.
+    TargetNotAllowed = 420,
+    /// The account has as many targets as it can have.
+    TargetsFull = 421,
+    /// The account has no such target.
+    TargetNotFound = 422,
+    /// The token account is a target already.
+    TargetListed = 423,
+    /// The session has ended.
+    SessionExpired = 424,
+    /// The session may not do this.
+    SessionAction = 425,
+    /// The session may not act in this market.
+    SessionMarket = 426,
+    /// An order worth more than the session may place.
+    SessionOrderTooLarge = 427,
+    /// The session's orders of the day would be worth more than they may.
+    SessionNotionalSpent = 428,
+    /// The account could lose more than the session may lose on a day.
+    SessionLossReached = 429,
+    /// A session that may do nothing, or ends too late or not in the future.
+    SessionInvalid = 430,
 
     // 500: orders and the book
     /// Price of zero or above the market's largest price.

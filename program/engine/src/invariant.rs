@@ -6,6 +6,7 @@ mod ladder;
 pub use ladder::ladders;
 
 use crate::{
+    access::WITHDRAW_DELAY_MAX,
     book::OrderKind,
     error::EngineError,
     money::Balance,
@@ -64,6 +65,7 @@ pub fn check_all(ledger: &LedgerView<'_>, markets: &[MarketView<'_>], vault_toke
     modes(ledger)?;
     arena(ledger.cells, ledger.header.cells)?;
     queue(ledger)?;
+    access(ledger)?;
     pool(ledger)?;
     positions(ledger)?;
     let listed = ledger.rows.get(..usize::from(ledger.header.markets_len)).unwrap_or(&[]);
@@ -241,13 +243,13 @@ pub fn positions(ledger: &LedgerView<'_>) -> Check {
     require(traders == i128::from(ledger.header.traders), "P3", "the ledger counts its traders", traders)
 }
 
-/// B4: cells are either in use, as a trader, a position, a withdrawal or a trigger, or on the free list, which ends and is as long as
+/// B4: cells are either in use, as a trader, a position, a withdrawal, a trigger or an access cell, or on the free list, which ends and is as long as
 /// it says.
 pub fn arena(cells: &[Cell], list: crate::slab::free_list::FreeList) -> Check {
     free_list(cells, list)?;
     let known = |cell: &&Cell| {
         let account = cell.trader().is_some() || cell.position().is_some();
-        account || cell.withdrawal().is_some() || cell.trigger().is_some()
+        account || cell.withdrawal().is_some() || cell.trigger().is_some() || cell.access().is_some()
     };
     let in_use = count(cells.iter().filter(known));
     require(in_use == i128::from(list.in_use()), "B4", "every cell in use is of a known kind", in_use)
@@ -280,6 +282,27 @@ pub fn queue(ledger: &LedgerView<'_>) -> Check {
     require(traders == found, "E2", "every trader's withdrawal is in the queue", traders)?;
     let bucket = i128::from(header.withdraw_queue.get().get());
     require(atoms == bucket, "E2", "the queue holds what withdrawals wait for", bucket)
+}
+
+/// A5: every access cell and one trader name each other; it holds something, and its delay is within bounds.
+pub fn access(ledger: &LedgerView<'_>) -> Check {
+    let mut found = 0i128;
+    for (cell, trader) in ledger.traders().filter(|(_, trader)| !trader.access.is_nil()) {
+        let place = cell.get();
+        let Some(access) = ledger.access(trader)? else {
+            continue;
+        };
+        require(access.trader == cell, "A5", "an access cell and its trader name each other", place)?;
+        require(!access.is_empty(), "A5", "an access cell holds something", place)?;
+        let bounded = access.withdraw_delay <= WITHDRAW_DELAY_MAX;
+        require(bounded, "A5", "a withdraw delay is within bounds", place)?;
+        let changing = access.is_changing() && access.next_delay < access.withdraw_delay;
+        let idle = !access.is_changing() && access.next_delay == 0;
+        require(changing || idle, "A5", "only a shorter delay waits", place)?;
+        found = found.saturating_add(1);
+    }
+    let cells = count(ledger.cells.iter().filter(|cell| cell.access().is_some()));
+    require(cells == found, "A5", "every access cell is a trader's", cells)
 }
 
 /// M6: the pool is never negative, and its shares are shares of something.

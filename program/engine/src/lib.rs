@@ -8,11 +8,11 @@
 //! * [`money`] — double entry: the only way an atom moves.
 //! * [`slab`] — views over account bytes, free lists, event rings, bulk moves. No finance.
 //! * [`state`] — the account layouts.
-//! * [`account`] — trading accounts, deposits, withdrawals.
+//! * [`account`] — trading accounts, deposits, withdrawals. [`access`] — delegates, fee limits, guarded accounts.
 //! * [`book`] — placing, matching, cancelling.
 //! * [`risk`] — price board, funding, margin, fees, positions, liquidation, deleveraging, market life.
 //! * [`outflow`] — what may leave the vault, and the queue of what must wait. [`pool`] — the protection pool.
-//! * [`partner`] — builders and referrers.
+//! * [`partner`] — builders and referrers. [`session`] — keys that trade within a scope.
 //! * [`governance`] — roles, delays, changes, modes.
 //! * [`invariant`] — every checked invariant, once, by its id in `SPEC.md`.
 //!
@@ -37,6 +37,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod access;
 pub mod account;
 pub mod book;
 pub mod error;
@@ -48,6 +49,7 @@ pub mod outflow;
 pub mod partner;
 pub mod pool;
 pub mod risk;
+pub mod session;
 pub mod slab;
 pub mod state;
 pub mod units;

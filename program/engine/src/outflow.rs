@@ -119,6 +119,7 @@ pub fn enqueue(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, atoms: Quot
     let owner = trader_mut(ledger.cells, trader)?;
     owner.withdrawal = cell;
     money::post(&mut owner.cash, &mut ledger.header.withdraw_queue, atoms)?;
+    owner.note_paid_out(atoms);
     ledger.record_amount(now, trader, CashEventKind::WithdrawalQueued, atoms.as_delta()?.get())
 }
 
@@ -163,6 +164,7 @@ pub fn return_first(ledger: &mut Ledger<'_>, now: Now) -> Result<()> {
     let first = dequeue(ledger)?;
     let owner = trader_mut(ledger.cells, first.trader)?;
     money::post(&mut ledger.header.withdraw_queue, &mut owner.cash, first.atoms)?;
+    owner.note_paid_in(first.atoms);
     ledger.record_amount(now, first.trader, CashEventKind::WithdrawalReturned, first.atoms.as_delta()?.get())
 }
 

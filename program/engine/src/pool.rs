@@ -12,7 +12,7 @@
 //! in later is theirs.
 
 use crate::{
-    account,
+    access, account,
     error::{EngineError, Result},
     governance::mode::Act,
     math, money,
@@ -65,7 +65,7 @@ pub fn repay(header: &mut LedgerHeader, trader: &mut TraderCell) -> Result<Quote
     Ok(atoms)
 }
 
-/// Turns free cash into shares. Fails as a withdrawal would: `ModeForbids`, `AmountZero`, `AccountBankrupt`, `PriceNotValidForAction`,
+/// Turns free cash into shares. Fails with `AccountGuarded`, as a withdrawal would: `ModeForbids`, `AmountZero`, `AccountBankrupt`, `PriceNotValidForAction`,
 /// `WithdrawExceedsAvailable`; or with `StakeTooSmall` if it buys no share.
 pub fn stake(
     ledger: &mut Ledger<'_>,
@@ -74,6 +74,7 @@ pub fn stake(
     trader: CellIndex,
     atoms: QuoteAtoms,
 ) -> Result<()> {
+    access::require_open(&ledger.view(), ledger.trader(trader)?, now.unix_seconds)?;
     account::require_free(ledger, now, trader, atoms)?;
     enter_epoch(stake, ledger.header);
     let shares = shares_for(ledger.header, atoms)?;
@@ -88,6 +89,7 @@ pub fn stake(
     stake.shares = stake.shares.wrapping_add(shares);
     let owner = ledger::trader_mut(ledger.cells, trader)?;
     money::post(&mut owner.cash, &mut ledger.header.pool, atoms)?;
+    owner.note_paid_out(atoms);
     ledger.record_amount(now, trader, CashEventKind::PoolStaked, atoms.as_delta()?.get())
 }
 
@@ -136,14 +138,18 @@ pub fn unstake(ledger: &mut Ledger<'_>, stake: &mut PoolStake, now: Now, trader:
     ledger.header.pool_shares = ledger.header.pool_shares.checked_sub(shares).ok_or(EngineError::Corrupt)?;
     let owner = ledger::trader_mut(ledger.cells, trader)?;
     money::post(&mut ledger.header.pool, &mut owner.cash, atoms)?;
+    owner.note_paid_in(atoms);
     ledger.record_amount(now, trader, CashEventKind::PoolUnstaked, atoms.as_delta()?.get())
 }
 
-/// Gives free cash to the pool for good: it raises the worth of all shares. Fails as a withdrawal would.
+/// Gives free cash to the pool for good: it raises the worth of all shares. Fails with `AccountGuarded`, and as a
+/// withdrawal would.
 pub fn fund(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex, atoms: QuoteAtoms) -> Result<()> {
+    access::require_open(&ledger.view(), ledger.trader(trader)?, now.unix_seconds)?;
     account::require_free(ledger, now, trader, atoms)?;
     let owner = ledger::trader_mut(ledger.cells, trader)?;
     money::post(&mut owner.cash, &mut ledger.header.pool, atoms)?;
+    owner.note_paid_out(atoms);
     ledger.record_amount(now, trader, CashEventKind::PoolFunded, atoms.as_delta()?.get())
 }
 

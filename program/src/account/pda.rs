@@ -1,4 +1,4 @@
-//! Addresses derived from the program: exchange accounts, authorities over vaults, stake accounts.
+//! Addresses derived from the program: exchange accounts, authorities over vaults, stake and session accounts.
 
 use crate::error::{Refusal, engine};
 use pinocchio::{
@@ -16,6 +16,9 @@ pub const EXCHANGE_SEED: &[u8] = b"exchange";
 pub const VAULT_SEED: &[u8] = b"vault";
 /// First seed of a stake account; the second is the ledger's address, the third its owner's.
 pub const STAKE_SEED: &[u8] = b"stake";
+
+/// First seed of a session account; the second is the ledger's address, the third the session's key.
+pub const SESSION_SEED: &[u8] = b"session";
 
 /// Canonical bump of the address that `seeds` derive, if it is the account's. Fails with `WrongAddress`.
 pub fn check(account: &AccountView, seeds: &[&[u8]], program_id: &Address) -> Result<u8, ProgramError> {

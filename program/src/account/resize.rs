@@ -1,4 +1,4 @@
-//! Growing an account in place: the program's one use of `unsafe` beside the entry point.
+//! Growing an account in place, which is the program's one use of `unsafe` beside the entry point, and removing one.
 
 use crate::error::{Refusal, engine};
 use pinocchio::{AccountView, ProgramResult};
@@ -23,6 +23,13 @@ pub fn grow(account: &mut AccountView, size: usize) -> ProgramResult {
         (*account.account_mut_ptr()).data_len = size as u64;
     }
     Ok(())
+}
+
+/// Gives an account's lamports to `heir` and the account back to the System program, without data.
+pub fn remove(account: &mut AccountView, heir: &mut AccountView) -> ProgramResult {
+    let lamports = heir.lamports().checked_add(account.lamports()).ok_or(engine(EngineError::Overflow))?;
+    heir.set_lamports(lamports);
+    account.close()
 }
 
 /// # Safety

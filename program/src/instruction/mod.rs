@@ -35,6 +35,8 @@ pub struct Context<'a> {
     pub head: Head,
     /// Bytes after the head.
     pub arguments: &'a [u8],
+    /// Whether the signer was found to be the key of a session of the trader, and this to be in its scope.
+    pub in_session: bool,
 }
 
 impl Context<'_> {
@@ -90,17 +92,18 @@ pub fn owned_trader(
     if trader.owner.matches(signer.as_array()) { Ok(index) } else { Err(Refusal::NotAuthorized.into()) }
 }
 
-/// The trader an instruction names, if `signer` may trade for it: its owner or its delegate. Fails with
-/// `TraderNotFound` for another incarnation or `NotAuthorized`.
+/// The trader an instruction names, if `signer` may trade for it: its owner, its delegate, or whoever was found to have a
+/// session. Fails with `TraderNotFound` for another incarnation or `NotAuthorized`.
 #[inline(always)]
 pub fn tradable_trader(
     ledger: &Ledger<'_>,
     index: CellIndex,
     generation: Generation,
     signer: &Address,
+    in_session: bool,
 ) -> Result<CellIndex, ProgramError> {
     let trader = live_trader(ledger, index, generation)?;
-    if trader.owner.matches(signer.as_array()) || is_delegate(trader, signer) {
+    if trader.owner.matches(signer.as_array()) || in_session || is_delegate(ledger, trader, signer)? {
         Ok(index)
     } else {
         Err(Refusal::NotAuthorized.into())
@@ -108,9 +111,11 @@ pub fn tradable_trader(
 }
 
 /// An unset delegate is the zero key, which is the System program's address and cannot sign.
+#[cold]
 #[inline(never)]
-fn is_delegate(trader: &TraderCell, signer: &Address) -> bool {
-    trader.delegate.matches(signer.as_array())
+fn is_delegate(ledger: &Ledger<'_>, trader: &TraderCell, signer: &Address) -> Result<bool, ProgramError> {
+    let access = ledger.view().access(trader).map_err(engine)?;
+    Ok(access.is_some_and(|access| access.delegate.matches(signer.as_array())))
 }
 
 #[inline(always)]

@@ -140,6 +140,7 @@ impl Trading<'_> {
         }
         let worst_before = position::worst_lots(self.ledger.position(position)?);
         let interest = self.row()?.open_interest;
+        self.check_fee(trader)?;
         let taker = self.taker(trader, position, order)?;
         let (handle, sequence) = self.enlist(&taker, order)?;
         let place = place_in_ring(first, len);

@@ -112,7 +112,8 @@ impl Trading<'_> {
     }
 
     /// The order of a trigger that is due, unless it is clear that the engine would refuse it: nothing to reduce, forbidden
-    /// by the exchange's mode, market reduce-only or standing still, limit outside the band, end of a limit order near.
+    /// by the exchange's mode, market reduce-only or standing still, limit outside the band, fee above what its owner
+    /// accepts, end of a limit order near.
     fn firing(&self, trigger: &TriggerCell, held: &PositionCell, reference: Ticks) -> Result<Option<Firing>> {
         let (row, side, reduce_only) = (self.row()?, trigger.side(), trigger.is_reduce_only());
         let wanted = wanted(trigger, held)?;
@@ -125,7 +126,7 @@ impl Trading<'_> {
         let late = trigger.expires_at <= self.now.unix_seconds || trigger.expires_at < soonest;
         let ends = !taking && !trigger.expires_at.is_zero() && late;
         let standing = self.market.header.deleverage.is_running();
-        let banded = super::place::check_band(row, side, price).is_ok();
+        let banded = super::place::check_band(row, side, price).is_ok() && self.check_fee(held.trader).is_ok();
         if wanted.is_zero() || !accepted || ends || standing || !banded {
             return Ok(None);
         }

@@ -342,6 +342,7 @@ impl Trading<'_> {
         if self.ledger.trader(trader)?.is_bankrupt() {
             return Err(EngineError::AccountBankrupt);
         }
+        self.check_fee(trader)?;
         let row = self.row()?;
         for side in [Side::Bid, Side::Ask] {
             let half = wanted.side(side);

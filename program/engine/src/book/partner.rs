@@ -10,6 +10,7 @@
 
 use super::{NewOrder, Placed, Trading, matching::Taker};
 use crate::{
+    access,
     error::{EngineError, Result},
     money::{self, Balance},
     risk::tier,
@@ -34,7 +35,7 @@ impl Trading<'_> {
     /// The margin is examined once more when the builder has been paid: whatever the order may do without its fee, it may
     /// not do more with it. So the outcome is that of one look at the end.
     ///
-    /// Fails with `BuilderFeeTooHigh`, `BuilderNotFound`, `SelfBuilder`, `AccountBankrupt`, `OrderNotDelayable` if it
+    /// Fails with `BuilderFeeTooHigh`, `BuilderNotFound`, `SelfBuilder`, `AccountBankrupt`, `AccountGuarded`, `OrderNotDelayable` if it
     /// would wait: what waits pays nobody; or as [`Trading::place_order`].
     ///
     /// WHY: out of line and around the placement, so that an order without a builder does not pay for the question.
@@ -63,7 +64,7 @@ impl Trading<'_> {
     }
 
     /// Fails with `BuilderFeeTooHigh`, `BuilderNotFound` (another incarnation, or no trader), `SelfBuilder` for an account of
-    /// the same owner, or `AccountBankrupt` if either is bankrupt.
+    /// the same owner, `AccountBankrupt` if either is bankrupt, or `AccountGuarded`.
     fn check_builder(&self, trader: CellIndex, builder: &Builder) -> Result<()> {
         let payer = self.ledger.trader(trader)?;
         if builder.fee.get() > u32::from(payer.builder_max) {
@@ -74,7 +75,10 @@ impl Trading<'_> {
         if paid.owner == payer.owner {
             return Err(EngineError::SelfBuilder);
         }
-        if paid.is_bankrupt() || payer.is_bankrupt() { Err(EngineError::AccountBankrupt) } else { Ok(()) }
+        if paid.is_bankrupt() || payer.is_bankrupt() {
+            return Err(EngineError::AccountBankrupt);
+        }
+        access::require_open(&self.ledger.view(), payer, self.now.unix_seconds)
     }
 
     /// Taker and maker rate that a taker's volume before this order buys.

@@ -33,6 +33,7 @@ impl Trading<'_> {
         let worst_before = position::worst_lots(self.ledger.position(position)?);
         let before = if order.reduce_only { Some(self.standing(trader)?) } else { None };
         let interest_before = self.row()?.open_interest;
+        self.check_fee(trader)?;
         let mut taker = self.taker(trader, position, &post_only)?;
         self.match_taker(&mut taker)?;
         let resting = if taker.stopped.is_some() {

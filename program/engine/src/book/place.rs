@@ -26,7 +26,8 @@ impl Trading<'_> {
     /// Fails with `ModeForbids`, `MarketNotActive`, `PriceNotValidForAction`, `OrderPriceOutOfRange`, `OrderOutsideBand`,
     /// `OrderLotsOutOfRange`, `OrderExpired`, `MatchLimitOutOfRange`, `PegNotForSale`, `ClientIdInUse`,
     /// `ReduceOnlyNothingToReduce`, `PostOnlyWouldCross`, `FillOrKillUnfilled`, `BookFull`, `OrdersTooMany`, `PositionTooLarge`,
-    /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`, or, for the first order in a market, `LedgerFull`;
+    /// `OpenInterestTooLarge`, `BelowInitialMargin`, `DeleverageRunning`, `AccountBankrupt`,
+    /// `FeeTooHigh`, or, for the first order in a market, `LedgerFull`;
     /// where takers wait, also with `OrderNotDelayable` or `TakersTooMany`.
     #[inline(always)]
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
@@ -96,6 +97,7 @@ impl Trading<'_> {
         let before = if order.reduce_only { Some(self.standing(trader)?) } else { None };
         let interest_before = self.row()?.open_interest;
         let fees_before = self.ledger.header.fees;
+        self.check_fee(trader)?;
         let mut taker = self.taker(trader, position, order)?;
         taker.steps_left = match_limit;
         if self.ledger.header.policy.fees.is_tiered() && self.meets(&taker, order.side)? {
@@ -208,6 +210,13 @@ impl Trading<'_> {
             next = node.next;
         }
         Ok(())
+    }
+
+    /// Fails with `FeeTooHigh` if the market's taker fee is more than the trader accepts.
+    #[inline(always)]
+    pub(super) fn check_fee(&self, trader: CellIndex) -> Result<()> {
+        let high = self.row()?.taker_fee > self.ledger.trader(trader)?.fee_max;
+        if high { Err(EngineError::FeeTooHigh) } else { Ok(()) }
     }
 
     #[inline(always)]

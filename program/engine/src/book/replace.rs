@@ -120,7 +120,7 @@ fn is_concerned(node: &OrderNode, sides: Sides) -> bool {
 impl Trading<'_> {
     /// Replaces a maker's quotes. Returns false, with nothing done, if the number is not larger than the last one's.
     ///
-    /// Fails with `PostOnlyWouldCross`, `AccountBankrupt`, and as `PlaceOrder` does for its checks before matching, for
+    /// Fails with `PostOnlyWouldCross`, `AccountBankrupt`, `FeeTooHigh`, and as `PlaceOrder` does for its checks before matching, for
     /// resting, for limits and for margin.
     pub fn replace_quotes(&mut self, trader: CellIndex, wanted: &Replacement<'_>) -> Result<bool> {
         let market = self.market.header.index;
@@ -136,6 +136,7 @@ impl Trading<'_> {
         if self.ledger.trader(trader)?.is_bankrupt() {
             return Err(EngineError::AccountBankrupt);
         }
+        self.check_fee(trader)?;
         let worst_before = position::worst_lots(self.ledger.position(position)?);
         let interest_before = self.row()?.open_interest;
         let (mut bids, mut asks) = (Movable::default(), Movable::default());

@@ -6,7 +6,7 @@
 
 use super::Trading;
 use crate::{
-    account,
+    access, account,
     error::{EngineError, Result},
     money,
     state::{
@@ -76,7 +76,7 @@ impl Trading<'_> {
     /// discarded.
     ///
     /// Fails with `TriggerInvalid`, `OrderPriceOutOfRange`, `OrderLotsOutOfRange`, `ModeForbids`, `MarketNotActive`, `OrderExpired`,
-    /// `AccountBankrupt`, `TriggerTipTooLarge`, `PriceNotValidForAction` or `WithdrawExceedsAvailable` if the tip is not
+    /// `AccountBankrupt`, `TriggerTipTooLarge`, `AccountGuarded` (a tip), `PriceNotValidForAction` or `WithdrawExceedsAvailable` if the tip is not
     /// withdrawable, `LedgerFull`, `ReduceOnlyNothingToReduce`, `TriggersTooMany`, `ClientIdInUse`.
     pub fn place_trigger(&mut self, trader: CellIndex, wanted: &NewTrigger) -> Result<TriggerHandle> {
         self.check_trigger(trader, wanted)?;
@@ -97,6 +97,7 @@ impl Trading<'_> {
         *self.ledger.cells.get_mut(cell.as_usize()).ok_or(EngineError::Corrupt)? = trigger.into_cell();
         let (placed, owner) = with_trader(self.ledger.cells, cell, trader)?;
         money::post(&mut owner.cash, &mut placed.tip, wanted.tip)?;
+        owner.note_paid_out(wanted.tip);
         if wanted.parent != 0 {
             self.attach(position, wanted.parent, wanted.side)?;
         }
@@ -125,7 +126,11 @@ impl Trading<'_> {
         if wanted.tip > row.risk.liquidation_tip_max {
             return Err(EngineError::TriggerTipTooLarge);
         }
-        if wanted.tip.is_zero() { Ok(()) } else { account::require_free(&self.ledger, self.now, trader, wanted.tip) }
+        if wanted.tip.is_zero() {
+            return Ok(());
+        }
+        access::require_open(&self.ledger.view(), self.ledger.trader(trader)?, self.now.unix_seconds)?;
+        account::require_free(&self.ledger, self.now, trader, wanted.tip)
     }
 
     /// Whether the position has something to reduce, and a place and a name left for the trigger.
@@ -198,6 +203,7 @@ impl Trading<'_> {
         let tip = trigger.tip.get().positive_part();
         let (removed, trader) = with_trader(self.ledger.cells, cell, owner)?;
         money::post(&mut removed.tip, &mut trader.cash, tip)?;
+        trader.note_paid_in(tip);
         self.record_trigger(TradeEventKind::TriggerRemoved, &trigger, by, tip)?;
         self.market.header.triggers = self.market.header.triggers.checked_sub(1).ok_or(EngineError::Corrupt)?;
         self.ledger.header.cells.release(self.ledger.cells, cell.get())

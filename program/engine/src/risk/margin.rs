@@ -171,11 +171,17 @@ fn held_initial(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> 
 fn ordered_initial(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> {
     let worst = position::worst_lots(position);
     let required = scaled_tier(row, row.high.bounded_notional(worst, row.tick_value))?;
+    required.checked_add(fill_loss(row, position)?)
+}
+
+/// What the resting orders of a position lose if they are filled.
+#[inline(always)]
+pub fn fill_loss(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> {
     let bids_through = position.bid_bound.get().saturating_sub(row.low.get());
     // Without asks the bound is zero, but so are the lots.
     let asks_through = row.high.get().saturating_sub(position.ask_bound.get());
-    required
-        .checked_add(Ticks::new(bids_through).bounded_notional(position.open_bid_lots, row.tick_value))?
+    Ticks::new(bids_through)
+        .bounded_notional(position.open_bid_lots, row.tick_value)
         .checked_add(Ticks::new(asks_through).bounded_notional(position.open_ask_lots, row.tick_value))
 }
 

@@ -6,6 +6,7 @@ pub mod life;
 pub mod liquidation;
 pub mod listing;
 pub mod margin;
+pub mod outcome;
 pub mod position;
 pub mod price;
 pub mod restart;

@@ -55,7 +55,9 @@ pub fn return_tips(ledger: &mut Ledger<'_>, now: Now, trader: CellIndex) -> Resu
     if returned.is_zero() {
         return Ok(());
     }
-    money::post(&mut tips, &mut ledger.trader_mut(trader)?.cash, returned)?;
+    let owner = ledger.trader_mut(trader)?;
+    money::post(&mut tips, &mut owner.cash, returned)?;
+    owner.note_paid_in(returned);
     ledger.record_amount(now, trader, CashEventKind::TipsReturned, returned.as_delta()?.get())
 }
 

@@ -3,13 +3,14 @@
 //! A trader's positions form a singly linked list, and so do a position's triggers; its resting orders form a doubly
 //! linked one through the market's order nodes.
 
-use super::{header::Key, trigger::TriggerCell};
+use super::{access::AccessCell, header::Key, trigger::TriggerCell};
 use crate::{
+    access::FEE_UNLIMITED,
     money::Balance,
     slab::free_list::{NIL, Slot},
     units::{
-        CellIndex, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PositionLots, QuoteAtoms, QuoteDelta, Side,
-        Ticks, UnixSeconds,
+        CellIndex, FundingIndex, Generation, Lots, MarketIndex, NodeIndex, PositionLots, Ppm, QuoteAtoms, QuoteDelta,
+        Side, Ticks, UnixSeconds,
     },
 };
 use bytemuck::{Pod, Zeroable};
@@ -22,6 +23,7 @@ const KIND_TRADER: u8 = 1;
 const KIND_POSITION: u8 = 2;
 const KIND_WITHDRAWAL: u8 = 3;
 pub(super) const KIND_TRIGGER: u8 = 4;
+pub(super) const KIND_ACCESS: u8 = 5;
 
 /// One cell of any kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -50,8 +52,14 @@ pub struct TraderCell {
     pub generation: Generation,
     /// Who deposits, trades and withdraws.
     pub owner: Key,
-    /// Who may also trade; zero for nobody.
-    pub delegate: Key,
+    /// Its delegate and the targets of its withdrawals, or nil.
+    pub access: CellIndex,
+    /// Largest taker fee of a market in which its orders are accepted; 2^32 - 1 for any.
+    pub fee_max: Ppm,
+    /// Cash that came in from outside the account's trading less what went out, modulo 2^64: deposits, transfers, stake,
+    /// withdrawals, gifts to the pool, tips put aside for keepers.
+    pub paid_in: QuoteDelta,
+    reserved: [u8; 16],
     /// Free collateral in quote atoms. Negative while losses are covered by unrealised profit.
     pub cash: Balance,
     /// First of the position cells.
@@ -201,6 +209,12 @@ impl Cell {
         if self.kind() == KIND_TRIGGER { Some(bytemuck::cast_mut(self)) } else { None }
     }
 
+    /// The access cell in this cell, if it holds one.
+    #[inline(always)]
+    pub fn access(&self) -> Option<&AccessCell> {
+        if self.kind() == KIND_ACCESS { Some(bytemuck::cast_ref(self)) } else { None }
+    }
+
     /// The position in this cell, if it holds one.
     #[inline(always)]
     pub fn position(&self) -> Option<&PositionCell> {
@@ -235,10 +249,25 @@ impl TraderCell {
             sub_account,
             generation,
             owner,
+            access: CellIndex::NIL,
+            fee_max: FEE_UNLIMITED,
             first_position: CellIndex::NIL,
             withdrawal: CellIndex::NIL,
             ..Self::zeroed()
         }
+    }
+
+    /// Notes cash that came in from outside the account's trading. What a session may lose is reckoned against it, in
+    /// differences, so it may wrap.
+    #[inline(always)]
+    pub const fn note_paid_in(&mut self, atoms: QuoteAtoms) {
+        self.paid_in = QuoteDelta::new(self.paid_in.get().wrapping_add(atoms.get().cast_signed()));
+    }
+
+    /// Notes cash that went out for something else than trading.
+    #[inline(always)]
+    pub const fn note_paid_out(&mut self, atoms: QuoteAtoms) {
+        self.paid_in = QuoteDelta::new(self.paid_in.get().wrapping_sub(atoms.get().cast_signed()));
     }
 
     /// Whether it was found bankrupt and is being wound up.

@@ -145,14 +145,6 @@ pub enum CashEventKind {
     RotationWithdrawn = 33,
     /// The key proposed became the holder of a role; likewise.
     RoleAccepted = 34,
-    /// The chain had stood still since a market's board was last updated; `amount` is for how many seconds.
-    ChainResumed = 40,
-    /// A mode was set; `amount` is the mode, `balance` the second at which it ends.
-    ModeSet = 41,
-    /// A market's cap on positions was lowered; `amount` is the new one, `balance` the old one, in lots.
-    PositionMaxLowered = 42,
-    /// A market's cap on open interest was lowered; `amount` is the new one, `balance` the old one, in lots.
-    InterestMaxLowered = 43,
     /// A change was proposed; `amount` is its number, `balance` its value.
     ChangeProposed = 35,
     /// A change took effect; `amount` is its number, `balance` its value.
@@ -161,6 +153,24 @@ pub enum CashEventKind {
     ChangeCancelled = 37,
     /// A change that nobody executed in time was removed; `amount` is its number, `balance` its value.
     ChangeRemoved = 38,
+    /// The chain had stood still since a market's board was last updated; `amount` is for how many seconds.
+    ChainResumed = 40,
+    /// A mode was set; `amount` is the mode, `balance` the second at which it ends.
+    ModeSet = 41,
+    /// A market's cap on positions was lowered; `amount` is the new one, `balance` the old one, in lots.
+    PositionMaxLowered = 42,
+    /// A market's cap on open interest was lowered; `amount` is the new one, `balance` the old one, in lots.
+    InterestMaxLowered = 43,
+    /// The account's delegate was named (amount 1) or removed (0).
+    DelegateSet = 45,
+    /// The largest taker fee was set: ppm.
+    FeeMaxSet = 46,
+    /// A withdraw delay was asked for: seconds.
+    WithdrawDelaySet = 47,
+    /// A target of withdrawals was named: amount is the seconds it waits; or struck off: -1.
+    TargetSet = 48,
+    /// A session was opened: amount is the second it ends at; or closed: 0.
+    SessionSet = 49,
 }
 
 /// One trading event, 80 bytes.
@@ -340,14 +350,19 @@ impl CashEvent {
             32 => CashEventKind::RotationProposed,
             33 => CashEventKind::RotationWithdrawn,
             34 => CashEventKind::RoleAccepted,
-            40 => CashEventKind::ChainResumed,
-            41 => CashEventKind::ModeSet,
-            42 => CashEventKind::PositionMaxLowered,
-            43 => CashEventKind::InterestMaxLowered,
             35 => CashEventKind::ChangeProposed,
             36 => CashEventKind::ChangeExecuted,
             37 => CashEventKind::ChangeCancelled,
             38 => CashEventKind::ChangeRemoved,
+            40 => CashEventKind::ChainResumed,
+            41 => CashEventKind::ModeSet,
+            42 => CashEventKind::PositionMaxLowered,
+            43 => CashEventKind::InterestMaxLowered,
+            45 => CashEventKind::DelegateSet,
+            46 => CashEventKind::FeeMaxSet,
+            47 => CashEventKind::WithdrawDelaySet,
+            48 => CashEventKind::TargetSet,
+            49 => CashEventKind::SessionSet,
             _ => return None,
         })
     }

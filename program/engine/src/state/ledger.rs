@@ -8,6 +8,7 @@
 //! ```
 
 use super::{
+    access::AccessCell,
     cell::{CELL_SIZE, Cell, PositionCell, TraderCell},
     event::{CashEvent, CashEventKind},
     exchange::MARKETS_MAX,
@@ -367,6 +368,16 @@ impl<'a> LedgerView<'a> {
     #[inline(always)]
     pub fn position(&self, index: CellIndex) -> Result<&'a PositionCell> {
         position(self.cells, index)
+    }
+
+    /// A trader's access cell, if it has one. Fails with `Corrupt`.
+    #[inline(always)]
+    pub fn access(&self, trader: &TraderCell) -> Result<Option<&'a AccessCell>> {
+        if trader.access.is_nil() {
+            return Ok(None);
+        }
+        let cell = self.cells.get(trader.access.as_usize()).and_then(Cell::access);
+        cell.map(Some).ok_or(EngineError::Corrupt)
     }
 
     /// A trader's positions, as `(cell, position)`, newest market first. Ends early on a contradiction in the bytes;

@@ -71,6 +71,9 @@ impl Run {
         for (trader, market) in live.iter().flat_map(|trader| (0..3).map(|market| (*trader, market))) {
             self.apply(number, &Op::CancelAll { trader, market, sides: Sides::Both, limit: 255 });
         }
+        for trader in live {
+            self.apply(number, &Op::SetFeeMax { trader, ppm: u32::MAX });
+        }
         self.cancel_triggers(number);
         // Later than every time a source may have published.
         self.apply(number, &Op::Pass { seconds: 20 });

@@ -38,6 +38,10 @@ impl Run {
         if self.random.chance(60) {
             return Op::SetBuilderMax { trader, ppm: self.random.pick(&[0, 1, 77, 1_000, 1_000]) };
         }
+        if self.random.chance(30) {
+            // Seldom less than a market asks for, and mostly not for long.
+            return Op::SetFeeMax { trader, ppm: self.random.pick(&[u32::MAX, u32::MAX, u32::MAX, 20_000, 300, 0]) };
+        }
         let (cell, generation) = self.incarnation(trader);
         Op::SetReferrer { trader, cell, generation }
     }

@@ -21,6 +21,8 @@ impl Model {
                 sub_account,
                 generation: model.generation,
                 cash: 0,
+                paid_in: 0,
+                fee_max: u32::MAX,
                 positions: vec![None; model.markets.len()],
                 entered: Vec::new(),
                 bankrupt: false,
@@ -64,10 +66,17 @@ impl Model {
                 return Err(EngineError::DepositTooLarge);
             }
             model.total += i128::from(atoms);
-            model.trader_mut(trader).cash += i128::from(atoms);
+            model.pay_in(trader, atoms.into());
             model.note(CashEventKind::Deposited, trader, atoms.into());
             Ok(())
         })
+    }
+
+    /// Moves cash in from outside the account's trading, or out of it.
+    pub(super) fn pay_in(&mut self, trader: usize, amount: i128) {
+        let account = self.trader_mut(trader);
+        account.cash += amount;
+        account.paid_in += amount;
     }
 
     /// What may leave an account is what its positions leave free.
@@ -90,7 +99,7 @@ impl Model {
             if model.may_leave(amount) {
                 model.spend(amount);
                 model.total -= amount;
-                model.trader_mut(trader).cash -= amount;
+                model.pay_in(trader, -amount);
                 model.note(CashEventKind::Withdrawn, trader, amount);
                 return Ok(Withdrawal::Paid);
             }
@@ -99,7 +108,7 @@ impl Model {
             }
             let cell = model.take_cell()?;
             model.queue.push_back(Waiting { cell, trader, atoms: amount, since: model.now });
-            model.trader_mut(trader).cash -= amount;
+            model.pay_in(trader, -amount);
             model.note(CashEventKind::WithdrawalQueued, trader, amount);
             Ok(Withdrawal::Queued)
         })
@@ -115,8 +124,8 @@ impl Model {
                 return Err(EngineError::AccountBankrupt);
             }
             let amount = i128::from(atoms);
-            model.trader_mut(trader).cash -= amount;
-            model.trader_mut(target).cash += amount;
+            model.pay_in(trader, -amount);
+            model.pay_in(target, amount);
             model.note(CashEventKind::CashTransferred, trader, -amount);
             model.note(CashEventKind::CashTransferred, target, amount);
             Ok(())

@@ -122,6 +122,8 @@ fn account(model: &Model, view: &LedgerView<'_>, id: usize, trader: &Trader) -> 
     same("sub-account", cell.sub_account, trader.sub_account)?;
     same("generation", cell.generation.get(), trader.generation)?;
     same("cash", i128::from(cell.cash.get().get()), trader.cash)?;
+    same("paid in", i128::from(cell.paid_in.get()), trader.paid_in)?;
+    same("largest fee", cell.fee_max.get(), trader.fee_max)?;
     same("bankrupt", cell.is_bankrupt(), trader.bankrupt)?;
     same("absorbed", i128::from(cell.absorbed.get()), trader.absorbed)?;
     same("dead-man switch", (cell.deadman_seconds, cell.heartbeat_at.into()), trader.deadman)?;

@@ -134,6 +134,18 @@ impl Model {
         })
     }
 
+    /// Whether the trader accepts a market's taker fee.
+    pub(super) fn check_fee(&self, trader: usize, market: usize) -> Result<()> {
+        let accepted = i128::from(self.trader(trader).fee_max) >= self.markets[market].terms.taker_fee;
+        if accepted { Ok(()) } else { Err(EngineError::FeeTooHigh) }
+    }
+
+    pub fn set_fee_max(&mut self, trader: usize, ppm: u32) {
+        self.note_nothing();
+        self.trader_mut(trader).fee_max = ppm;
+        self.note(CashEventKind::FeeMaxSet, trader, ppm.into());
+    }
+
     pub fn set_builder_max(&mut self, trader: usize, ppm: u16) {
         self.note_nothing();
         self.trader_mut(trader).fees.builder_max = ppm;

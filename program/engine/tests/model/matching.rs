@@ -206,6 +206,7 @@ impl Model {
 
     /// Lots that an order is for.
     pub(super) fn wanted(&self, trader: usize, market: usize, order: &NewOrder) -> Result<i128> {
+        self.check_fee(trader, market)?;
         let asked = i128::from(order.lots.get());
         let reducible = closable(self.position(trader, market).base, order.side);
         let wanted = if order.reduce_only { asked.min(reducible) } else { asked };

@@ -170,6 +170,10 @@ pub struct Trader {
     pub sub_account: u16,
     pub generation: u32,
     pub cash: i128,
+    /// What came in from outside less what went out.
+    pub paid_in: i128,
+    /// Largest taker fee that it accepts.
+    pub fee_max: u32,
     pub positions: Vec<Option<Position>>,
     /// Markets in the order in which it came to have positions in them.
     pub entered: Vec<usize>,

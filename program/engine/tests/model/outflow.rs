@@ -83,7 +83,7 @@ impl Model {
                 model.total -= first.atoms;
                 model.note(CashEventKind::WithdrawalPaid, first.trader, first.atoms);
             } else {
-                model.trader_mut(first.trader).cash += first.atoms;
+                model.pay_in(first.trader, first.atoms);
                 model.note(CashEventKind::WithdrawalReturned, first.trader, first.atoms);
             }
             Ok((model.trader(first.trader).cell, first.atoms))

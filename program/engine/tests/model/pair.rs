@@ -10,7 +10,8 @@ use super::{
 };
 use crate::support::{World, world::key};
 use quantdesk_engine::{
-    CellIndex, Generation, Lots, NodeIndex, Ppm, QuoteAtoms, Result, Sequence, Slot, Ticks, UnixSeconds, account,
+    CellIndex, Generation, Lots, NodeIndex, Ppm, QuoteAtoms, Result, Sequence, Slot, Ticks, UnixSeconds, access,
+    account,
     account::Withdrawal,
     book::{Builder, Liquidated, NewOrder, NewTrigger, OrderHandle, Placed, Sides, TriggerHandle},
     governance::guard::{self, Tightening},
@@ -49,6 +50,10 @@ pub enum Op {
     SetBuilderMax {
         trader: usize,
         ppm: u16,
+    },
+    SetFeeMax {
+        trader: usize,
+        ppm: u32,
     },
     /// The referrer by cell and generation.
     SetReferrer {
@@ -428,9 +433,11 @@ impl Pair {
             | Op::Absorb { .. }
             | Op::Deleverage { .. } => self.run_ladder(op)?,
             Op::Place { trader, market, order } => self.place(*trader, *market, order)?,
-            Op::PlaceGuarded { .. } | Op::PlaceOrders { .. } | Op::SetBuilderMax { .. } | Op::SetReferrer { .. } => {
-                self.run_fees(op)?
-            }
+            Op::PlaceGuarded { .. }
+            | Op::PlaceOrders { .. }
+            | Op::SetBuilderMax { .. }
+            | Op::SetFeeMax { .. }
+            | Op::SetReferrer { .. } => self.run_fees(op)?,
             Op::SetLadder { .. } | Op::MoveLadder { .. } => self.run_quote_ladder(op)?,
             Op::CancelOrders { .. }
             | Op::CancelByClientId { .. }
@@ -875,6 +882,12 @@ impl Pair {
                 let cell = self.cell(*trader);
                 let engine = self.world.ledger(|ledger, now| partner::set_builder_max(ledger, now, cell, *ppm));
                 self.model.set_builder_max(*trader, *ppm);
+                quiet(agree(engine, Ok(()))?)
+            }
+            Op::SetFeeMax { trader, ppm } => {
+                let (cell, fee_max) = (self.cell(*trader), Ppm::new(*ppm));
+                let engine = self.world.ledger(|ledger, now| access::set_fee_max(ledger, now, cell, fee_max));
+                self.model.set_fee_max(*trader, *ppm);
                 quiet(agree(engine, Ok(()))?)
             }
             Op::SetReferrer { trader, cell, generation } => {

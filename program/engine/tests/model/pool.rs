@@ -40,7 +40,7 @@ impl Model {
             let owner = model.trader(trader).owner;
             model.stake_of(owner).shares += shares;
             model.pool_shares += shares;
-            model.trader_mut(trader).cash -= amount;
+            model.pay_in(trader, -amount);
             model.pool += amount;
             model.note(CashEventKind::PoolStaked, trader, amount);
             Ok(())
@@ -50,7 +50,7 @@ impl Model {
     pub fn fund(&mut self, trader: usize, atoms: u64) -> Result<()> {
         self.attempt(|model| {
             model.require_free(trader, atoms)?;
-            model.trader_mut(trader).cash -= i128::from(atoms);
+            model.pay_in(trader, -i128::from(atoms));
             model.pool += i128::from(atoms);
             model.note(CashEventKind::PoolFunded, trader, atoms.into());
             Ok(())
@@ -97,7 +97,7 @@ impl Model {
             *model.stake_of(owner) = left;
             model.pool_shares -= stake.requested;
             model.pool -= atoms;
-            model.trader_mut(trader).cash += atoms;
+            model.pay_in(trader, atoms);
             model.note(CashEventKind::PoolUnstaked, trader, atoms);
             Ok(())
         })

@@ -240,6 +240,9 @@ impl Model {
         if !wanted.is_nothing() && self.trader(trader).bankrupt {
             return Err(EngineError::AccountBankrupt);
         }
+        if !wanted.is_nothing() {
+            self.check_fee(trader, market)?;
+        }
         for (side, (limit, reserve, levels)) in wanted.sides() {
             for lots in [*reserve].into_iter().chain(levels.iter().map(|(_, lots)| *lots)) {
                 self.check_order(market, &order(side, OrderKind::PostOnly, *limit, lots))?;

@@ -147,7 +147,7 @@ impl Model {
                 next_at: if new.condition == Condition::Twap { model.now } else { 0 },
                 turns: held.turns,
             };
-            model.trader_mut(trader).cash -= trigger.tip;
+            model.pay_in(trader, -trigger.tip);
             model.log_trigger(market, TradeEventKind::TriggerPlaced, &trigger, NOBODY, trigger.tip);
             model.markets[market].triggers.push(trigger);
             Ok(model.markets[market].orders_placed)
@@ -200,7 +200,7 @@ impl Model {
     pub(super) fn remove_trigger(&mut self, market: usize, number: u64, by: u32) {
         let place = self.position_of_trigger(market, number).expect("a live trigger");
         let trigger = self.markets[market].triggers.remove(place);
-        self.trader_mut(trigger.trader).cash += trigger.tip;
+        self.pay_in(trigger.trader, trigger.tip);
         self.released.push(trigger.cell);
         self.log_trigger(market, TradeEventKind::TriggerRemoved, &trigger, by, trigger.tip);
     }
@@ -221,7 +221,7 @@ impl Model {
         let tips: i128 =
             own.filter(|trigger| trigger.trader == trader).map(|trigger| std::mem::take(&mut trigger.tip)).sum();
         if tips > 0 {
-            self.trader_mut(trader).cash += tips;
+            self.pay_in(trader, tips);
             self.note(CashEventKind::TipsReturned, trader, tips);
         }
     }
@@ -347,7 +347,8 @@ impl Model {
         let accepted = (row.status == 1 || trigger.reduce_only) && !self.forbids_order(trigger.reduce_only);
         let soonest = (self.now + 1).max(self.now + row.terms.taker_delay as i64);
         let last_second = rests && trigger.expires_at != 0 && trigger.expires_at < soonest;
-        if wanted == 0 || !accepted || row.deleverage.is_some() || beyond || last_second {
+        let dear = row.terms.taker_fee > i128::from(self.trader(trigger.trader).fee_max);
+        if wanted == 0 || !accepted || row.deleverage.is_some() || beyond || last_second || dear {
             return None;
         }
         let lots = floor_div(wanted, trigger.slices.max(1)).max(1).min(row.terms.lots_max);

@@ -13,13 +13,12 @@
 
 use super::{check_admin, official};
 use crate::{
-    account::{own, own_mut, writable},
+    account::{own, own_mut, resize, writable},
     error::{Refusal, engine},
     instruction::{Context, now},
 };
-use pinocchio::{AccountView, ProgramResult};
+use pinocchio::ProgramResult;
 use quantdesk_engine::{
-    EngineError,
     risk::life,
     state::{Exchange, Ledger, Market},
 };
@@ -46,12 +45,5 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
         }
         life::close_market(&mut ledger, now()?, market.header).map_err(engine)?;
     }
-    remove(market, admin)
-}
-
-/// Gives an account's lamports to `heir` and the account back to the System program, without data.
-fn remove(account: &mut AccountView, heir: &mut AccountView) -> ProgramResult {
-    let lamports = heir.lamports().checked_add(account.lamports()).ok_or(engine(EngineError::Overflow))?;
-    heir.set_lamports(lamports);
-    account.close()
+    resize::remove(market, admin)
 }

@@ -2,9 +2,10 @@
 //! anything else is a cancellation and a new post-only order.
 //!
 //! Accounts
-//! 0. `[signer]` owner or delegate of the trader
+//! 0. `[signer]` owner or delegate of the trader, or the key of a session
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
+//! 3. `[writable]` that session, if a session key signs
 //!
 //! Fails as [`super::trade`] and [`quantdesk_engine::book::Trading::amend_order`].
 

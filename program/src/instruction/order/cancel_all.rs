@@ -1,9 +1,10 @@
 //! `CancelAll`: takes a trader's orders in one market off the book, newest first. Having none is not an error.
 //!
 //! Accounts
-//! 0. `[signer]` owner or delegate of the trader
+//! 0. `[signer]` owner or delegate of the trader, or the key of a session
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
+//! 3. `[writable]` that session, if a session key signs
 //!
 //! Fails with `FieldInvalid` for bytes that mean nothing or a limit of zero, and as [`super::trade`].
 

@@ -1,9 +1,10 @@
 //! `CancelByClientId`: takes the order with the trader's own id off the book.
 //!
 //! Accounts
-//! 0. `[signer]` owner or delegate of the trader
+//! 0. `[signer]` owner or delegate of the trader, or the key of a session
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
+//! 3. `[writable]` that session, if a session key signs
 //!
 //! Fails with `OrderNotFound` unless a live order of the trader has this id, which is not 0, and as [`super::trade`].
 

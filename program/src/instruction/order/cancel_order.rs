@@ -1,9 +1,10 @@
 //! `CancelOrder`: takes one order off the book by its handle.
 //!
 //! Accounts
-//! 0. `[signer]` owner or delegate of the trader
+//! 0. `[signer]` owner or delegate of the trader, or the key of a session
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
+//! 3. `[writable]` that session, if a session key signs
 //!
 //! Fails with `OrderNotFound` unless the handle names a live order of the trader, and as [`super::trade`].
 

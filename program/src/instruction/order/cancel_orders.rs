@@ -2,9 +2,10 @@
 //! others are cancelled whatever became of it; it is not an error that none was left.
 //!
 //! Accounts
-//! 0. `[signer]` owner or delegate of the trader
+//! 0. `[signer]` owner or delegate of the trader, or the key of a session
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
+//! 3. `[writable]` that session, if a session key signs
 //!
 //! Fails with `DataLength` unless as many handles follow as are announced, with `FieldInvalid` for none or more than 16, and
 //! as [`super::trade`].

@@ -1,9 +1,10 @@
 //! `CancelTrigger`: takes a conditional order back, by its handle or by the trader's own id, and returns its tip.
 //!
 //! Accounts
-//! 0. `[signer]` owner or delegate of the trader
+//! 0. `[signer]` owner or delegate of the trader, or the key of a session
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
+//! 3. `[writable]` that session, if a session key signs
 //!
 //! Fails with `TriggerNotFound` unless a live trigger of the trader in this market is meant, and as [`super::trade`].
 

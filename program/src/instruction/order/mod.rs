@@ -1,5 +1,5 @@
 //! Orders. Every one of these takes exactly `[signer, market (writable), ledger (writable)]`, but `MoveLadder`, which needs no
-//! ledger.
+//! ledger. Those that a session key may sign take its session (writable) as a fourth account, and then that key signs.
 
 pub mod amend_order;
 pub mod cancel_all;
@@ -13,18 +13,23 @@ pub mod place_order;
 pub mod place_orders;
 pub mod place_trigger;
 pub mod replace_quotes;
+pub mod session;
 pub mod set_ladder;
 
-use super::{Context, tradable_trader, trading};
+use super::{Context, live_trader, tradable_trader, trading};
 use crate::{
     account::{own_mut, signer},
     error::{Refusal, engine},
 };
-use pinocchio::error::ProgramError;
-use quantdesk_engine::{CellIndex, Generation, Result as EngineResult, book::Trading};
+use pinocchio::{Address, error::ProgramError};
+use quantdesk_engine::{
+    CellIndex, Generation, Result as EngineResult,
+    book::Trading,
+    state::{Ledger, Session},
+};
 
 /// Opens the three accounts, checks that the signer may trade for the trader named in the head, and runs `act` on the
-/// market and its ledger.
+/// market and its ledger. Within a session that has been examined already.
 ///
 /// Fails with `AccountsCount`, `SignatureMissing`, `NotWritable`, `WrongOwner`, `AccountTwice`, `WrongLedger`,
 /// `TraderNotFound`, `NotAuthorized`, the engine's account errors, or as `act` does.
@@ -41,6 +46,32 @@ pub fn trade<T>(
     let address = *ledger.address();
     let (mut market, mut ledger) = (own_mut(market, context.program_id)?, own_mut(ledger, context.program_id)?);
     let mut trading = trading(&mut market, &mut ledger, &address)?;
-    let trader = tradable_trader(&trading.ledger, context.head.trader, generation, authority)?;
+    let trader = tradable_trader(&trading.ledger, context.head.trader, generation, authority, context.in_session)?;
     act(&mut trading, trader).map_err(engine)
+}
+
+/// What an instruction that a session key signs names.
+pub struct Named<'a> {
+    /// Trader of the head.
+    pub trader: CellIndex,
+    /// Who signs.
+    pub signer: &'a Address,
+    /// The ledger's address.
+    pub ledger: &'a Address,
+}
+
+impl Named<'_> {
+    /// Fails with `SessionMismatch` unless the session is one of this signer for this incarnation of the trader in this ledger,
+    /// or with `TraderNotFound` once the trader is gone.
+    #[inline(always)]
+    pub fn check(&self, session: &Session, ledger: &Ledger<'_>, generation: Generation) -> Result<(), ProgramError> {
+        let matches = session.trader == self.trader
+            && session.generation == generation
+            && session.key.matches(self.signer.as_array())
+            && session.ledger.matches(self.ledger.as_array());
+        if !matches {
+            return Err(Refusal::SessionMismatch.into());
+        }
+        live_trader(ledger, self.trader, generation).map(|_| ())
+    }
 }

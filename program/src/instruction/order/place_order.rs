@@ -1,24 +1,28 @@
 //! `PlaceOrder`: takes what crosses, rests the remainder, checks margin once at the end.
 //!
 //! Accounts
-//! 0. `[signer]` owner or delegate of the trader
+//! 0. `[signer]` owner or delegate of the trader, or the key of a session
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
+//! 3. `[writable]` that session, if a session key signs
 //!
 //! Fails with `InstructionExpired` after `valid_until`, `BookMoved` if the market has written more events than
 //! `book_sequence_max`, `FieldInvalid` for bytes that mean nothing, and as [`super::trade`] and
 //! [`quantdesk_engine::book::Trading::place_order_for`].
 
-use super::trade;
+use super::{Named, session::ACCOUNTS_WITH_SESSION, trade};
 use crate::{
-    error::Refusal,
-    instruction::{Context, expect},
+    account::{own_mut, signer},
+    error::{Refusal, engine},
+    instruction::{Context, expect, trading},
 };
 use bytemuck::{Pod, Zeroable};
 use pinocchio::{ProgramResult, error::ProgramError};
 use quantdesk_engine::{
-    CellIndex, Generation, Lots, Ppm, Result as EngineResult, Side, Ticks, UnixSeconds,
+    CellIndex, EngineError, Generation, Lots, Ppm, Result as EngineResult, Side, Ticks, UnixSeconds,
     book::{Builder, NewOrder, OrderKind, SelfTrade, Trading},
+    session::{Action, Asked},
+    state::Session,
 };
 
 /// When an instruction may run.
@@ -142,6 +146,9 @@ impl PlaceOrder {
 /// Runs the instruction.
 #[inline(always)]
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
+    if context.accounts.len() == ACCOUNTS_WITH_SESSION {
+        return process_by_session(context);
+    }
     let arguments: PlaceOrder = context.arguments()?;
     if arguments.is_brought() {
         return process_brought(context);
@@ -176,4 +183,38 @@ fn place(
         act(trading, trader, &order).map(|()| false)
     })?;
     if late { Err(Refusal::InstructionExpired.into()) } else { Ok(()) }
+}
+
+/// The same for a session key, which names no builder: he is paid by the account, and a session has no way out for cash.
+///
+/// WHY: beside the way of the others ([`super::session`]) and in one go, so that accounts are opened and the clock is read
+/// once.
+#[cold]
+#[inline(never)]
+fn process_by_session(context: &mut Context<'_>) -> ProgramResult {
+    let arguments: PlaceOrder = context.arguments()?;
+    let order = arguments.order()?;
+    let (price, lots) = (order.price, order.lots);
+    let [authority, market, ledger, session] = context.accounts else {
+        return Err(Refusal::AccountsCount.into());
+    };
+    let authority = signer(authority)?;
+    let address = *ledger.address();
+    let (mut market, mut ledger) = (own_mut(market, context.program_id)?, own_mut(ledger, context.program_id)?);
+    let mut session = own_mut(session, context.program_id)?;
+    let mut trading = trading(&mut market, &mut ledger, &address)?;
+    let session = Session::load_mut(&mut session).map_err(engine)?;
+    let (trader, generation) = (context.head.trader, arguments.generation);
+    Named { trader, signer: authority, ledger: &address }.check(session, &trading.ledger, generation)?;
+    session.begin(&trading, Action::Place).map_err(engine)?;
+    if arguments.is_brought() {
+        return Err(engine(EngineError::SessionAction));
+    }
+    if !arguments.valid_until.is_zero() && trading.now.unix_seconds > arguments.valid_until {
+        return Err(Refusal::InstructionExpired.into());
+    }
+    trading.require_unmoved(arguments.book_sequence_max).map_err(engine)?;
+    trading.submit_order(trader, &order).map_err(engine)?;
+    let row = trading.ledger.row(trading.market.header.index).map_err(engine)?;
+    session.end(&trading.ledger.view(), Asked::order(row, price, lots)).map_err(engine)
 }

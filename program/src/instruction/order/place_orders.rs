@@ -1,9 +1,10 @@
 //! `PlaceOrders`: places up to 16 orders of one trader in one market, all or none, each as `PlaceOrder` does.
 //!
 //! Accounts
-//! 0. `[signer]` owner or delegate of the trader
+//! 0. `[signer]` owner or delegate of the trader, or the key of a session
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
+//! 3. `[writable]` that session, if a session key signs
 //!
 //! Fails with `DataLength` unless as many orders follow as are announced, with `FieldInvalid` for none, more than 16, or bytes
 //! that mean nothing, with `InstructionExpired`, `BookMoved`, and as [`super::trade`] and

@@ -1,9 +1,10 @@
 //! `PlaceTrigger`: places a conditional order and puts its tip aside.
 //!
 //! Accounts
-//! 0. `[signer]` owner or delegate of the trader
+//! 0. `[signer]` owner or delegate of the trader, or the key of a session
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
+//! 3. `[writable]` that session, if a session key signs
 //!
 //! Fails with `InstructionExpired` after `valid_until`, `NotAuthorized` for a tip unless the owner signs, `FieldInvalid` for
 //! bytes that mean nothing, and as [`super::trade`] and [`quantdesk_engine::book::Trading::place_trigger`].
@@ -129,7 +130,8 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
         if !valid_until.is_zero() && trading.now.unix_seconds > valid_until {
             return Ok(Some(Refusal::InstructionExpired));
         }
-        // WHY: a tip goes to whoever executes the trigger, so it is a way out for cash, and a delegate has none.
+        // WHY: a tip goes to whoever executes the trigger, so it is a way out for cash, and neither a delegate nor a session has
+        // one.
         let owner = trading.ledger.trader(trader)?.owner;
         if !trigger.tip.is_zero() && !signer.is_some_and(|signer| owner.matches(signer.as_array())) {
             return Ok(Some(Refusal::NotAuthorized));

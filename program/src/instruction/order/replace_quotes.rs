@@ -4,9 +4,10 @@
 //! second account. Dropped, repeated or overtaken transactions do no harm: an older or equal number does nothing.
 //!
 //! Accounts
-//! 0. `[signer]` owner or delegate of the trader
+//! 0. `[signer]` owner or delegate of the trader, or the key of a session
 //! 1. `[writable]` market
 //! 2. `[writable]` ledger
+//! 3. `[writable]` that session, if a session key signs
 //!
 //! Fails with `DataLength` unless exactly `count` quotes follow, with `FieldInvalid` for more than 16 of them or bytes that
 //! mean nothing, `InstructionExpired`, `PostOnlyWouldCross`, `AccountBankrupt`, the order and margin errors, and as
@@ -93,11 +94,11 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
         *place = bytemuck::pod_read_unaligned(quote);
         expect(place.is_padded() && place.side().is_some())?;
     }
+    let quotes = quotes.get(..count).unwrap_or(&[]);
     let late = trade(context, arguments.generation, |trading, trader| {
         if !arguments.valid_until.is_zero() && trading.now.unix_seconds > arguments.valid_until {
             return Ok(true);
         }
-        let quotes = quotes.get(..count).unwrap_or(&[]);
         let wanted = Replacement { sequence: arguments.sequence, sides, expires_at: arguments.expires_at, quotes };
         trading.replace_quotes(trader, &wanted).map(|_| false)
     })?;

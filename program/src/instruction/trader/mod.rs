@@ -1,12 +1,18 @@
 //! Trading accounts and their collateral.
 
+pub mod allow_target;
+pub mod close_session;
 pub mod close_trader;
 pub mod deposit;
 pub mod heartbeat;
+pub mod open_session;
 pub mod open_trader;
 pub mod process_withdraw_queue;
 pub mod set_builder_max;
+pub mod set_delegate;
+pub mod set_fee_max;
 pub mod set_referrer;
+pub mod set_withdraw_delay;
 pub mod transfer_cash;
 pub mod withdraw;
 

@@ -1,6 +1,6 @@
 //! `ProcessWithdrawQueue`: pays the first of the waiting withdrawals, if the outflow limiter lets it out or it has waited as
-//! long as anybody has to. Anybody may send it. If the token account it is for cannot be paid any more, or is not the
-//! trader's owner's any more, the withdrawal goes back to the trader's cash: it never holds up those behind it.
+//! long as anybody has to. Anybody may send it. If the token account it is for cannot be paid any more, is not the trader's
+//! owner's any more, or is no target of a guarded account any more, the withdrawal goes back to the trader's cash: it never holds up those behind it.
 //!
 //! Accounts
 //! 0. `[writable]` ledger
@@ -19,7 +19,7 @@ use crate::{
     token,
 };
 use pinocchio::ProgramResult;
-use quantdesk_engine::{outflow, state::Ledger};
+use quantdesk_engine::{access, outflow, state::Ledger};
 
 /// Runs the instruction. It has no arguments.
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
@@ -37,8 +37,9 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     if !first.target.matches(target.address().as_array()) {
         return Err(Refusal::WrongTarget.into());
     }
-    let owner = ledger.trader(first.trader).map_err(engine)?.owner;
-    if !token::can_receive(ledger.header, target, &owner) {
+    let trader = ledger.trader(first.trader).map_err(engine)?;
+    let allowed = access::may_pay(&ledger.view(), trader, &first.target, now.unix_seconds).map_err(engine)?;
+    if !allowed || !token::can_receive(ledger.header, target, &trader.owner) {
         return outflow::return_first(&mut ledger, now).map_err(engine);
     }
     outflow::pay_first(&mut ledger, now).map_err(engine)?;

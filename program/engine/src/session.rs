@@ -1,0 +1,193 @@
+//! What a session key may do: markets, actions, value of orders, loss, time.
+//!
+//! # The loss of a day
+//! When the first order of a UTC day comes, the session notes what the account has made by trading until then. Every
+//! order after that must leave its *worst* profit ([`outcome`]) no further below that than the session may lose. So
+//! whatever the key's holder places, at whatever prices and whoever trades against it, the account loses no more than that
+//! by it on a day, beside what the market itself does to positions and orders. Cancels lose nothing and always pass.
+
+use crate::{
+    book::Trading,
+    error::{EngineError, Result},
+    risk::{outcome, position, price},
+    state::{CashEventKind, Ledger, LedgerView, MarketRow, Session, session::SessionTerms},
+    units::{CellIndex, Lots, MarketIndex, Now, QuoteAtoms, Ticks, UnixSeconds},
+};
+
+/// Longest life of a session: 30 days.
+pub const SESSION_SECONDS_MAX: u32 = 2_592_000;
+const DAY_SECONDS: u64 = 86_400;
+
+/// What a session can be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Action {
+    /// Place and amend orders.
+    Place = 1,
+    /// Replace quotes.
+    Quote = 2,
+    /// Place conditional orders.
+    Trigger = 4,
+    /// Cancel orders of every kind.
+    Cancel = 8,
+    /// Set the dead-man switch.
+    Heartbeat = 16,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Place, Self::Quote, Self::Trigger, Self::Cancel, Self::Heartbeat];
+
+    /// Its bit.
+    #[inline(always)]
+    pub const fn bit(self) -> u8 {
+        #[expect(clippy::as_conversions, reason = "discriminant of a fieldless repr(u8) enum")]
+        {
+            self as u8
+        }
+    }
+}
+
+/// What is asked for in an instruction: the value of its largest order, and of all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    largest: u64,
+    total: u64,
+}
+
+impl Asked {
+    /// One order of this price and size.
+    #[inline(always)]
+    pub fn order(row: &MarketRow, price: Ticks, lots: Lots) -> Self {
+        let value = value(row, price, lots);
+        Self { largest: value, total: value }
+    }
+
+    /// One more.
+    pub fn add(&mut self, row: &MarketRow, price: Ticks, lots: Lots) {
+        let value = value(row, price, lots);
+        self.largest = self.largest.max(value);
+        self.total = self.total.saturating_add(value);
+    }
+}
+
+/// An order counts at its price or at the mark, whichever is higher; what no number holds, as the largest there is.
+#[inline(always)]
+fn value(row: &MarketRow, price: Ticks, lots: Lots) -> u64 {
+    let price = if price > row.mark { price } else { row.mark };
+    price.notional(lots, row.tick_value).unwrap_or(QuoteAtoms::MAX).get()
+}
+
+impl SessionTerms {
+    /// Fails with `SessionInvalid` unless it may do something somewhere, ends within 30 days and not yet.
+    pub fn check(&self, now: UnixSeconds) -> Result<()> {
+        let all = Action::ALL.iter().fold(0, |bits, action| bits | action.bit());
+        let acts = self.actions != 0 && self.actions & !all == 0 && self.markets != 0;
+        let ends = self.expires_at > now && self.expires_at <= now.plus(SESSION_SECONDS_MAX)?;
+        if acts && ends { Ok(()) } else { Err(EngineError::SessionInvalid) }
+    }
+}
+
+impl Session {
+    /// Fails with `SessionExpired`, or with `SessionAction` for what it may not do.
+    #[inline(always)]
+    pub fn admit(&self, action: Action, now: UnixSeconds) -> Result<()> {
+        if now > self.terms.expires_at {
+            return Err(EngineError::SessionExpired);
+        }
+        if self.terms.actions & action.bit() == 0 { Err(EngineError::SessionAction) } else { Ok(()) }
+    }
+
+    /// What comes before something is done in a market. Fails with `SessionExpired`, `SessionAction`, `SessionMarket`, for a
+    /// trigger with `PriceNotValidForAction` while the market's price is not fresh.
+    #[inline(always)]
+    pub fn begin(&mut self, trading: &Trading<'_>, action: Action) -> Result<()> {
+        let now = trading.now.unix_seconds;
+        self.admit(action, now)?;
+        let market = trading.market.header.index;
+        if !self.is_in_scope(market) {
+            return Err(EngineError::SessionMarket);
+        }
+        match action {
+            Action::Cancel | Action::Heartbeat => return Ok(()),
+            // WHY: what it could lose is reckoned at the board's prices, so there must be some.
+            Action::Trigger => trading.ledger.row(market)?.require(price::Action::Place, now)?,
+            Action::Place | Action::Quote => {}
+        }
+        self.begin_day(&trading.ledger.view(), now)
+    }
+
+    /// What comes after it, once the engine has accepted it, unless it could cost nothing. Fails with `SessionOrderTooLarge`
+    /// or `SessionNotionalSpent` if it is worth more than the session may place, and with `SessionLossReached` if the
+    /// account's worst profit is further below what it had at the day's start than the session may lose.
+    #[inline(always)]
+    pub fn end(&mut self, ledger: &LedgerView<'_>, asked: Asked) -> Result<()> {
+        self.count(asked)?;
+        let worst = outcome::worst_profit(ledger, ledger.trader(self.trader)?)?;
+        let loss = self.profit.get().wrapping_sub(worst.get());
+        let reached = loss > 0 && loss.unsigned_abs() > self.terms.day_loss_max.get();
+        if reached { Err(EngineError::SessionLossReached) } else { Ok(()) }
+    }
+
+    #[inline(always)]
+    fn is_in_scope(&self, market: MarketIndex) -> bool {
+        // A ledger has 32 markets.
+        self.terms.markets.wrapping_shr(u32::from(market.get())) & 1 != 0
+    }
+
+    #[inline(always)]
+    fn begin_day(&mut self, ledger: &LedgerView<'_>, now: UnixSeconds) -> Result<()> {
+        let today = day_of(now);
+        if self.day == today { Ok(()) } else { self.start(ledger, today) }
+    }
+
+    /// WHY: out of line, since it is once a day.
+    #[cold]
+    #[inline(never)]
+    fn start(&mut self, ledger: &LedgerView<'_>, today: u32) -> Result<()> {
+        (self.day, self.notional) = (today, QuoteAtoms::ZERO);
+        self.profit = outcome::profit(ledger, ledger.trader(self.trader)?)?;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn count(&mut self, asked: Asked) -> Result<()> {
+        if asked.largest > self.terms.order_notional_max.get() {
+            return Err(EngineError::SessionOrderTooLarge);
+        }
+        let spent = self.notional.get().saturating_add(asked.total);
+        if spent > self.terms.day_notional_max.get() {
+            return Err(EngineError::SessionNotionalSpent);
+        }
+        self.notional = QuoteAtoms::new(spent);
+        Ok(())
+    }
+}
+
+/// UTC day, counted from 1970.
+fn day_of(now: UnixSeconds) -> u32 {
+    let day = now.since(UnixSeconds::ZERO) / DAY_SECONDS;
+    u32::try_from(day).unwrap_or(u32::MAX)
+}
+
+/// What a trigger counts with; one without lots of its own with the largest position that the account's orders can lead
+/// to. Fails with `TraderNotFound`.
+pub fn asked_by_trigger(
+    ledger: &LedgerView<'_>,
+    trader: CellIndex,
+    row: &MarketRow,
+    (price, limit, lots): (Ticks, Ticks, Lots),
+) -> Result<Asked> {
+    let mut positions = ledger.positions(ledger.trader(trader)?);
+    let held = positions.find(|(_, position)| position.market == row.index);
+    let largest = held.map_or(Lots::ZERO, |(_, position)| position::worst_lots(position));
+    Ok(Asked::order(row, price.max(limit), if lots.is_zero() { largest } else { lots }))
+}
+
+/// Notes in the trail that a session of the trader was opened, to end at `ends_at`, or with zero that one was closed. A
+/// trader that is gone is not named. Fails with `TraderNotFound`.
+pub fn record(ledger: &mut Ledger<'_>, now: Now, session: &Session, ends_at: UnixSeconds) -> Result<()> {
+    let live = ledger.trader(session.trader).is_ok_and(|trader| trader.generation == session.generation);
+    let trader = if live { session.trader } else { CellIndex::NIL };
+    ledger.record_amount(now, trader, CashEventKind::SessionSet, ends_at.get())
+}
