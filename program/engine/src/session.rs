@@ -98,21 +98,22 @@ impl Session {
         if self.terms.actions & action.bit() == 0 { Err(EngineError::SessionAction) } else { Ok(()) }
     }
 
-    /// What comes before something is done in a market. Fails with `SessionExpired`, `SessionAction`, `SessionMarket`, for a
+    /// What comes before something is done in a market that could cost something, or not. Fails with `SessionExpired`, `SessionAction`, `SessionMarket`, for a
     /// trigger with `PriceNotValidForAction` while the market's price is not fresh.
     #[inline(always)]
-    pub fn begin(&mut self, trading: &Trading<'_>, action: Action) -> Result<()> {
+    pub fn begin(&mut self, trading: &Trading<'_>, action: Action, risky: bool) -> Result<()> {
         let now = trading.now.unix_seconds;
         self.admit(action, now)?;
         let market = trading.market.header.index;
         if !self.is_in_scope(market) {
             return Err(EngineError::SessionMarket);
         }
-        match action {
-            Action::Cancel | Action::Heartbeat => return Ok(()),
+        if !risky {
+            return Ok(());
+        }
+        if action == Action::Trigger {
             // WHY: what it could lose is reckoned at the board's prices, so there must be some.
-            Action::Trigger => trading.ledger.row(market)?.require(price::Action::Place, now)?,
-            Action::Place | Action::Quote => {}
+            trading.ledger.row(market)?.require(price::Action::Place, now)?;
         }
         self.begin_day(&trading.ledger.view(), now)
     }

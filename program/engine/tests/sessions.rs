@@ -77,7 +77,7 @@ fn act<R>(
 ) -> Result<R> {
     let mut changed = *session;
     let done = world.trading(market, |trading| {
-        changed.begin(trading, action)?;
+        changed.begin(trading, action, wish.is_risky())?;
         let done = does(trading, changed.trader)?;
         if wish.is_risky() {
             let ledger = trading.ledger.view();
@@ -365,7 +365,7 @@ impl Heist {
 
 #[test]
 fn inv_a6_a_thief_with_accomplices_takes_no_more_than_a_days_limit() {
-    let (runs, seed) = (setting("QUANTDESK_TEST_RUNS", 400), setting("QUANTDESK_TEST_SEED", 1));
+    let (runs, seed) = (setting("QUANTDESK_TEST_RUNS", 2_000), setting("QUANTDESK_TEST_SEED", 1));
     let (mut most, mut done) = (Vec::new(), 0);
     for run in 0..runs {
         let mut heist = Heist::new(seed * 1_000_003 + run);
@@ -555,4 +555,72 @@ fn a_trigger_counts_with_what_it_could_lose() {
     // Without a price nothing can be reckoned.
     world.pass(61);
     assert_eq!(wish(&mut world, &mut session, &stop()), Err(EngineError::PriceNotValidForAction));
+}
+
+/// Places triggers one after the other with the limit and with an atom less, which must be too little for the last one.
+fn exactly(loss: u64, prepare: impl Fn(&mut World, &mut Session), triggers: &[NewTrigger]) {
+    for (limit, expected) in [(loss, Ok(())), (loss - 1, Err(EngineError::SessionLossReached))] {
+        let (mut world, _, mut session) = stage(|terms| terms.day_loss_max = QuoteAtoms::new(limit));
+        prepare(&mut world, &mut session);
+        let mut done = Ok(());
+        for trigger in triggers {
+            assert_eq!(done, Ok(()));
+            let wish = (Action::Trigger, &Wish::Trigger(trigger));
+            done = act(&mut world, &mut session, 0, wish, |trading, trader| {
+                trading.place_trigger(trader, trigger).map(|_| ())
+            });
+        }
+        assert_eq!(done, expected);
+    }
+}
+
+/// A sell below 90, a twentieth beyond.
+fn sell() -> NewTrigger {
+    NewTrigger {
+        condition: Condition::Below,
+        side: Side::Ask,
+        reduce_only: true,
+        price: Ticks::new(90),
+        lots: Lots::ZERO,
+        ..stop()
+    }
+}
+
+/// Ten lots that may still arm it, 5 ticks each, the fee on them at 105; and the fee on the order they are of.
+#[test]
+fn a_child_counts_with_what_its_parent_may_fill() {
+    let parent = NewOrder { client_id: 7, ..bid(100, 10) };
+    let child = NewTrigger { parent: 7, ..sell() };
+    let prepare = |world: &mut World, session: &mut Session| place(world, session, 0, &parent).unwrap();
+    exactly((50_000 + 473 + 10) + (450 + 10), prepare, &[child]);
+}
+
+/// Two lots are held and five may come: all seven, 5 ticks each, with the fee at 105; and the fee on the five at 110.
+#[test]
+fn a_share_counts_with_the_largest_position_there_may_be() {
+    let prepare = |world: &mut World, session: &mut Session| {
+        let friend = world.funded(2, 10_000_000);
+        world.place(0, friend, &order(Side::Ask, OrderKind::Limit, 100, 2)).unwrap();
+        world.place(0, session.trader, &bid(100, 2)).unwrap();
+    };
+    let adding = NewTrigger { slippage: Ppm::ZERO, ..stop() };
+    let share = NewTrigger { share: Ppm::new(1_000_000), ..sell() };
+    exactly((35_000 + 331 + 7) + (248 + 5), prepare, &[adding, share]);
+}
+
+/// Quotes taken back begin no day: what was put up the day before is reckoned before a new day's loss is.
+#[test]
+fn attack_beginning_a_day_without_an_examination() {
+    let (mut world, _, mut session) = stage(|terms| terms.day_loss_max = QuoteAtoms::new(10_000));
+    assert_eq!(place(&mut world, &mut session, 0, &bid(100, 10)), Ok(()));
+    let yesterday = session.day;
+    world.pass(DAY);
+    world.set_price(0, 95);
+    world.set_price(1, 100);
+    let wanted = Replacement { sequence: 1, sides: None, expires_at: UnixSeconds::ZERO, quotes: &[] };
+    let wish = (Action::Quote, &Wish::Quotes(&[]));
+    act(&mut world, &mut session, 0, wish, |trading, trader| trading.replace_quotes(trader, &wanted)).unwrap();
+    assert_eq!(session.day, yesterday);
+    // Its bid is five ticks through the mark by now.
+    assert_eq!(place(&mut world, &mut session, 1, &bid(90, 1)), Err(EngineError::SessionLossReached));
 }

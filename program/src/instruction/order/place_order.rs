@@ -206,7 +206,7 @@ fn process_by_session(context: &mut Context<'_>) -> ProgramResult {
     let session = Session::load_mut(&mut session).map_err(engine)?;
     let (trader, generation) = (context.head.trader, arguments.generation);
     Named { trader, signer: authority, ledger: &address }.check(session, &trading.ledger, generation)?;
-    session.begin(&trading, Action::Place).map_err(engine)?;
+    session.begin(&trading, Action::Place, true).map_err(engine)?;
     if arguments.is_brought() {
         return Err(engine(EngineError::SessionAction));
     }

@@ -49,18 +49,19 @@ pub fn action_of(tag: u8) -> Option<Action> {
 
 /// Runs an instruction that needs this action with `run`, between the two examinations.
 pub fn process(context: &mut Context<'_>, action: Action, run: fn(&mut Context<'_>) -> ProgramResult) -> ProgramResult {
-    begin(context, action)?;
+    // A replacement of quotes by none only cancels, too.
+    let nothing = action == Action::Quote && context.arguments.len() == size_of::<ReplaceQuotes>();
+    let risky = action != Action::Cancel && !nothing;
+    begin(context, action, risky)?;
     let (head, arguments, program_id) = (context.head, context.arguments, context.program_id);
     let [own @ .., _] = &mut *context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
     run(&mut Context { program_id, accounts: own, head, arguments, in_session: true })?;
-    // A replacement of quotes by none only cancels, too.
-    let nothing = action == Action::Quote && arguments.len() == size_of::<ReplaceQuotes>();
-    if action == Action::Cancel || nothing { Ok(()) } else { end(context) }
+    if risky { end(context) } else { Ok(()) }
 }
 
-fn begin(context: &mut Context<'_>, action: Action) -> ProgramResult {
+fn begin(context: &mut Context<'_>, action: Action, risky: bool) -> ProgramResult {
     let [authority, market, ledger, session] = context.accounts else {
         return Err(Refusal::AccountsCount.into());
     };
@@ -73,7 +74,7 @@ fn begin(context: &mut Context<'_>, action: Action) -> ProgramResult {
     let named = Named { trader: context.head.trader, signer: authority, ledger: &address };
     // The instruction compares its own generation with that of the cell.
     named.check(session, &trading.ledger, session.generation)?;
-    session.begin(&trading, action).map_err(engine)
+    session.begin(&trading, action, risky).map_err(engine)
 }
 
 fn end(context: &mut Context<'_>) -> ProgramResult {
