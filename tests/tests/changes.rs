@@ -30,6 +30,8 @@ use solana_instruction::Instruction;
 use std::mem::offset_of;
 
 const SOL: MarketIndex = MarketIndex::new(0);
+/// A proposal's notice, two haltings, stake's and the queue's wait.
+const LOOSENING: i64 = 3_600 + 2 * 21_600 + 2 * DAY;
 const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
 
@@ -105,9 +107,9 @@ fn a_value_waits_a_day_and_everything_is_read_from_the_account() {
     let now = scene.desk.chain.unix_seconds();
     let change = *queue(&scene).find(1).unwrap();
     assert_eq!((change.value, change.market, change.kind, change.parameter), (150_000, SOL, 1, 5));
-    assert_eq!((change.proposed_at.get(), change.lapses_at.get()), (now, now + DAY + WEEK));
+    assert_eq!((change.proposed_at.get(), change.lapses_at.get()), (now, now + LOOSENING + WEEK));
     assert_eq!((change.payload, change.proposer, row(&scene).band.get()), (255, 1, 100_000));
-    scene.wait(DAY - 1);
+    scene.wait(LOOSENING - 1);
     let instruction = execute(&scene, 1);
     refuse(&mut scene, instruction.clone(), EngineError::ChangeTooEarly);
     scene.wait(1);
@@ -127,7 +129,7 @@ fn what_nobody_executes_within_a_week_lapses_and_anybody_removes() {
     send(&mut scene, proposal);
     let stranger = scene.alice.trader.authority;
     let cancel = scene.desk.venue.cancel_change(stranger, 1);
-    scene.wait(DAY + WEEK);
+    scene.wait(LOOSENING + WEEK);
     refuse(&mut scene, cancel.clone(), Refusal::NotAuthorized);
     scene.desk.chain.clone().send(execute(&scene, 1)).unwrap();
     scene.wait(1);
@@ -148,7 +150,7 @@ fn refuses_values_beyond_bounds_and_steps_and_without_effect() {
         (Parameter::Band, 100_000, EngineError::ChangeWithoutEffect),
         (Parameter::QueueSeconds, 3_599, EngineError::ChangeOutOfBounds),
         (Parameter::OutflowRate, 499_999, EngineError::ChangeStepTooLarge),
-        (Parameter::LooseningDelay, 172_801, EngineError::ChangeStepTooLarge),
+        (Parameter::LooseningDelay, 2 * LOOSENING + 1, EngineError::ChangeStepTooLarge),
         (Parameter::TakerFee, 99, EngineError::ListingFeesInvalid),
         (Parameter::SourcesMin, 3, EngineError::ListingOracleInvalid),
         (Parameter::StepSeconds, 60, EngineError::ChangeStepTooLarge),
@@ -209,12 +211,15 @@ fn a_delay_lengthened_in_between_holds_and_never_shrinks() {
     let mut scene = Scene::new();
     let proposal = value(&scene, Parameter::Band, 150_000);
     send(&mut scene, proposal);
-    let longer = value(&scene, Parameter::LooseningDelay, 2 * DAY);
+    let longer = value(&scene, Parameter::LooseningDelay, 2 * LOOSENING);
+    refuse(&mut scene, longer.clone(), EngineError::DelayTooShort);
+    let critical = value(&scene, Parameter::CriticalDelay, 2 * LOOSENING);
+    send(&mut scene, critical);
     send(&mut scene, longer);
-    assert_eq!(scene.desk.exchange_view().unwrap().delays.loosening, 172_800);
-    let shorter = value(&scene, Parameter::LooseningDelay, DAY);
+    assert_eq!(i64::from(scene.desk.exchange_view().unwrap().delays.loosening), 2 * LOOSENING);
+    let shorter = value(&scene, Parameter::LooseningDelay, LOOSENING);
     refuse(&mut scene, shorter, EngineError::DelayShrinks);
-    scene.wait(2 * DAY - 1);
+    scene.wait(2 * LOOSENING - 1);
     let instruction = execute(&scene, 1);
     refuse(&mut scene, instruction.clone(), EngineError::ChangeTooEarly);
     scene.wait(1);
@@ -229,7 +234,7 @@ fn a_step_counts_from_what_is_in_force_when_it_is_made() {
         let proposal = value(&scene, Parameter::Band, band);
         send(&mut scene, proposal);
     }
-    scene.wait(DAY);
+    scene.wait(LOOSENING);
     let instructions = [1, 2, 3].map(|number| execute(&scene, number));
     let [first, stale, again] = instructions;
     send(&mut scene, first);
@@ -269,7 +274,7 @@ fn caps_fall_at_once_and_come_back_by_the_queue() {
     let too_much = value(&scene, Parameter::PositionMax, 2 * most + 1);
     refuse(&mut scene, too_much, EngineError::ChangeStepTooLarge);
     let back = value(&scene, Parameter::PositionMax, most);
-    wait_for(&mut scene, back, DAY);
+    wait_for(&mut scene, back, LOOSENING);
     assert_eq!(row(&scene).position_max.get() as i64, most);
 }
 
@@ -370,7 +375,7 @@ fn oracle_sources_are_swapped_after_three_days() {
 fn the_limiter_and_the_oracles_limits_wait_three_days_both_ways() {
     for (parameter, values) in [
         (Parameter::OutflowRate, [500_000, 750_000]),
-        (Parameter::QueueSeconds, [129_600, 64_800]),
+        (Parameter::QueueSeconds, [43_200, 64_800]),
         (Parameter::OutflowFloor, [1 << 61, 1 << 62]),
         (Parameter::FreshSeconds, [45, 30]),
         (Parameter::ConfidenceMax, [10_000, 15_000]),
@@ -416,11 +421,13 @@ fn margin_tightens_at_once_and_loosens_after_a_day() {
     scene.wait(DAY - 1);
     let instruction = execute(&scene, 1);
     refuse(&mut scene, instruction.clone(), EngineError::MarginRampRunning);
+    scene.wait(LOOSENING - DAY);
+    refuse(&mut scene, instruction.clone(), EngineError::ChangeTooEarly);
     scene.wait(1);
     // From 110% to 90% is less than a fifth.
     send(&mut scene, instruction);
     assert_eq!(row(&scene).tiers()[0].rate.get(), 45_000);
-    scene.wait(DAY);
+    scene.wait(LOOSENING);
     let back = margin(&scene, 100, 500_000);
     send(&mut scene, venue.propose_margin(admin, &back));
     assert_eq!((row(&scene).tiers()[0].rate.get(), queue(&scene).proposed), (50_000, 2));
@@ -437,7 +444,7 @@ fn a_schedule_of_fees_waits_a_day() {
     falling.tiers[1] = FeeTier::new(QuoteAtoms::new(900), Ppm::new(200_000));
     refuse(&mut scene, venue.propose_fees(admin, &falling), EngineError::FeeScheduleInvalid);
     refuse(&mut scene, venue.propose_fees(admin, &FeeSchedule::NONE), EngineError::ChangeWithoutEffect);
-    wait_for(&mut scene, venue.propose_fees(admin, &schedule), DAY);
+    wait_for(&mut scene, venue.propose_fees(admin, &schedule), LOOSENING);
     assert_eq!(read::header(&scene.desk).policy.fees, schedule);
 }
 
@@ -450,7 +457,7 @@ fn a_market_opens_again_only_through_the_queue() {
     let open = venue.set_market_status(admin, SOL, MarketStatus::Active);
     refuse(&mut scene, open, EngineError::ChangeNotTightening);
     send(&mut scene, venue.propose_reopening(admin, SOL));
-    wait_for(&mut scene, venue.propose_reopening(admin, SOL), DAY);
+    wait_for(&mut scene, venue.propose_reopening(admin, SOL), LOOSENING);
     assert_eq!(row(&scene).status(), Some(MarketStatus::Active));
     send(&mut scene, venue.set_market_status(admin, SOL, MarketStatus::ReduceOnly));
     let stale = execute(&scene, 1);
@@ -462,7 +469,7 @@ fn the_delay_of_takers_needs_the_market() {
     let mut scene = Scene::new();
     let proposal = value(&scene, Parameter::TakerDelay, 2);
     send(&mut scene, proposal);
-    scene.wait(DAY);
+    scene.wait(LOOSENING);
     let venue = scene.desk.venue;
     let market = scene.market();
     refuse(&mut scene, venue.execute_change(1, None), Refusal::AccountsCount);
@@ -471,14 +478,14 @@ fn the_delay_of_takers_needs_the_market() {
     assert_eq!(scene.desk.market_view(0).unwrap().header.taker_delay, 2);
     let off = value(&scene, Parameter::TakerDelay, 0);
     send(&mut scene, off);
-    scene.wait(DAY);
+    scene.wait(LOOSENING);
     let mut waiting = scene.clone();
     patch(&mut waiting.desk.chain, market, offset_of!(MarketHeader, delayed_len), &[1]);
     refuse(&mut waiting, venue.execute_change(2, Some(market)), EngineError::TakersWaiting);
     send(&mut scene, venue.execute_change(2, Some(market)));
     let again = value(&scene, Parameter::TakerDelay, 0);
     send(&mut scene, again);
-    scene.wait(DAY);
+    scene.wait(LOOSENING);
     refuse(&mut scene, venue.execute_change(3, Some(market)), EngineError::ChangeWithoutEffect);
 }
 
@@ -489,7 +496,7 @@ fn refuses_another_sysvar_and_another_exchanges_ledger() {
     let (other, ()) = scene::beside(&mut scene.desk, 2, admin, |_| ());
     let proposal = value(&scene, Parameter::Band, 150_000);
     send(&mut scene, proposal.clone());
-    scene.wait(DAY);
+    scene.wait(LOOSENING);
     let cancel = venue.cancel_change(admin, 1);
     for instruction in [&proposal, &cancel] {
         let mut wrong = instruction.clone();
@@ -519,7 +526,7 @@ fn an_exchange_that_is_not_sealed() {
         send(&mut scene, venue.set_market_status(admin, SOL, status));
     }
     let proposal = value(&scene, Parameter::Band, 150_000);
-    wait_for(&mut scene, proposal, DAY);
+    wait_for(&mut scene, proposal, LOOSENING);
 }
 
 #[test]
@@ -529,7 +536,7 @@ fn a_contradiction_in_the_queue_stops_its_change_alone() {
         let proposal = value(&scene, Parameter::Band, band);
         send(&mut scene, proposal);
     }
-    scene.wait(DAY);
+    scene.wait(LOOSENING);
     let place = offset_of!(Exchange, changes) + offset_of!(ChangeQueue, entries) + offset_of!(Change, kind);
     let exchange = scene.desk.venue.exchange;
     patch(&mut scene.desk.chain, exchange, place, &[9]);

@@ -73,7 +73,9 @@ fn assert_created(chain: &Chain, venue: &Venue, admin: &Address) {
     assert_eq!(account.data[152..280], [0xff; 128]);
     assert!(account.data[280..6944].iter().all(|byte| *byte == 0));
     assert_eq!([exchange.guardian, exchange.lister, exchange.fee_collector], [key_of(admin); 3]);
-    assert_eq!((exchange.delays.loosening, exchange.delays.critical), (86_400, 259_200));
+    // An hour, two haltings, the stake's wait and the queue's: more than the three days of what is critical.
+    let exit = 3_600 + 2 * 21_600 + GIVEN.unstake_seconds + GIVEN.queue_seconds;
+    assert_eq!((exchange.delays.loosening, exchange.delays.critical), (exit, exit));
     assert!(account.data[7048..].iter().all(|byte| *byte == 0));
 
     let header = read::header_at(chain, &venue.ledger);

@@ -85,7 +85,7 @@ impl Native {
         (exchange.lister, exchange.fee_collector) = (key_of(&desk.admin), key_of(&desk.admin));
         (exchange.ledger, exchange.vault) = (key_of(&venue.ledger), key_of(&venue.vault));
         exchange.mint = key_of(&venue.mint);
-        exchange.delays = Delays::MIN;
+        exchange.delays = Delays::least(&LIMITED);
         exchange.clear_sources();
         let identity = LedgerIdentity {
             exchange: key_of(&venue.exchange),
@@ -814,8 +814,9 @@ impl Run {
             313 => self.list(),
             314 => Operation::Seal,
             315..320 => {
-                // What is closed stays closed once the exchange is sealed.
-                let closing = if read::header(&self.desk).is_sealed() { 0.01 } else { 0.15 };
+                // What is closed stays closed once the exchange is sealed: the first market stays open.
+                let sealed = read::header(&self.desk).is_sealed();
+                let closing = if sealed && market == 0 { 0.0 } else { 0.15 };
                 let status =
                     if self.random.random_bool(closing) { MarketStatus::ReduceOnly } else { MarketStatus::Active };
                 Operation::Status { market, status }

@@ -360,7 +360,7 @@ const REFUSALS: [(&str, u32); 31] = [
     ("OracleNotVerified", 255),
 ];
 
-const ENGINE_ERRORS: [(&str, u32); 124] = [
+const ENGINE_ERRORS: [(&str, u32); 125] = [
     ("OracleStale", 300),
     ("OraclePriceInvalid", 302),
     ("OracleRegressed", 303),
@@ -470,6 +470,7 @@ const ENGINE_ERRORS: [(&str, u32); 124] = [
     ("MarginRampRunning", 730),
     ("TakersWaiting", 731),
     ("ChangeStale", 732),
+    ("DelayTooShort", 733),
     ("ModeForbids", 740),
     ("ModeInvalid", 741),
     ("NotTightening", 742),

@@ -5,9 +5,7 @@ use quantdesk_client::{
     Address,
     engine::{
         Ppm, QuoteAtoms,
-        governance::{
-            CRITICAL_DELAY_MIN, LOOSENING_DELAY_MIN, guard::Tightening, mode::Mode, parameter::Parameter, role::Role,
-        },
+        governance::{CRITICAL_DELAY_MIN, Delays, guard::Tightening, mode::Mode, parameter::Parameter, role::Role},
         outflow,
         risk::life::MarginParameters,
         state::{MarketStatus, ledger::Policy, market::market_size},
@@ -132,7 +130,7 @@ fn market_cases() -> Vec<Case> {
             let index = stage.desk.markets[MARKET].index;
             let (venue, admin) = (stage.desk.venue, stage.desk.admin);
             stage.desk.chain.send(venue.propose_value(admin, Parameter::Band, index, 120_000))?;
-            stage.wait(LOOSENING_DELAY_MIN.into());
+            stage.wait(Delays::least(&POLICY).loosening.into());
             vm.accepted(&stage.desk, &venue.execute_change(1, None))
         }),
         Case::new("ExecuteChange, a listing", |vm, mut stage| {

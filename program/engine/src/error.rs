@@ -275,6 +275,8 @@ pub enum EngineError {
     TakersWaiting = 731,
     /// The market's status has changed since the proposal.
     ChangeStale = 732,
+    /// What loosens or is critical would take effect before everybody could have left.
+    DelayTooShort = 733,
     /// The exchange's mode does not allow this at present.
     ModeForbids = 740,
     /// No mode that can be set, or a time out of bounds.

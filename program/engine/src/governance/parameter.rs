@@ -330,11 +330,11 @@ impl Values {
         listing::check_row(&self.row, mint_decimals)
     }
 
-    /// After a change of the exchange: its policy is one that it could have been created with, and what is critical
-    /// waits at least as long as what loosens. Fails with `PolicyInvalid`, `FeeScheduleInvalid` or `ChangeOutOfBounds`.
+    /// After a change of the exchange: its policy is one that it could have been created with, and everybody can leave
+    /// before anything looser takes effect. Fails with `PolicyInvalid`, `FeeScheduleInvalid` or `DelayTooShort`.
     pub fn check_exchange(&self) -> Result<()> {
         self.policy.check()?;
-        if self.delays.critical < self.delays.loosening { Err(EngineError::ChangeOutOfBounds) } else { Ok(()) }
+        if self.delays.let_everybody_leave(&self.policy) { Ok(()) } else { Err(EngineError::DelayTooShort) }
     }
 
     /// Whether every parameter of a market lies within its bounds, as the table has them. Fails with `ChangeOutOfBounds`.

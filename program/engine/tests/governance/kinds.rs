@@ -1,6 +1,6 @@
 //! Changes of more than a number: margin, fees, sources, listings, status, the delay of takers.
 
-use super::{DAY, Desk, MARKET, key, listing};
+use super::{DAY, Desk, LOOSENING, MARKET, key, listing};
 use bytemuck::{Zeroable, bytes_of};
 use quantdesk_engine::{
     EngineError, MarketIndex, Ppm, QuoteAtoms, Result, UnixSeconds,
@@ -62,7 +62,7 @@ fn margin_that_somebody_has_less_of_waits() {
         let mut desk = desk();
         propose_margin(&mut desk, &margin(rates, maintenance)).unwrap();
         assert_eq!(desk.row(0).tiers()[0].rate.get(), 50_000);
-        desk.world.pass(DAY - 1);
+        desk.world.pass(LOOSENING - 1);
         assert_eq!(desk.execute(1), Err(EngineError::ChangeTooEarly));
         desk.world.pass(1);
         desk.execute(1).unwrap();
@@ -123,7 +123,7 @@ fn schedules_of_fees_wait_and_replace_each_other_whole() {
     let present = desk.world.view().header.policy.fees;
     assert_eq!(desk.propose(&proposal, &present), Err(EngineError::ChangeWithoutEffect));
     desk.propose(&proposal, &of(250_000, 100_000)).unwrap();
-    desk.world.pass(DAY);
+    desk.world.pass(LOOSENING);
     desk.execute(1).unwrap();
     assert_eq!(desk.world.view().header.policy.fees, of(250_000, 100_000));
     desk.check_queue();
@@ -270,7 +270,7 @@ fn a_market_opens_again_only_through_the_queue() {
     desk.propose(&reopen, &[0u8; 0]).unwrap();
     desk.world.pass(1);
     desk.propose(&reopen, &[0u8; 0]).unwrap();
-    desk.world.pass(DAY - 2);
+    desk.world.pass(LOOSENING - 2);
     assert_eq!(desk.execute(1), Err(EngineError::ChangeTooEarly));
     desk.world.pass(2);
     desk.execute(1).unwrap();
@@ -286,7 +286,7 @@ fn a_settled_market_changes_no_more() {
     let mut desk = desk();
     desk.propose_value(Parameter::Band, 120_000).unwrap();
     desk.world.set_status(0, 3);
-    desk.world.pass(DAY);
+    desk.world.pass(LOOSENING);
     assert_eq!(desk.execute(1), Err(EngineError::MarketStatusInvalid));
     for rule in RULES.iter().filter(|rule| rule.scope == Scope::Market) {
         assert_eq!(desk.propose_value(rule.parameter, rule.min), Err(EngineError::MarketStatusInvalid));
@@ -303,7 +303,7 @@ fn the_delay_of_takers_is_in_the_market() {
     desk.propose_value(Parameter::TakerDelay, 0).unwrap();
     desk.propose_value(Parameter::TakerDelay, 25).unwrap();
     assert_eq!(desk.propose_value(Parameter::TakerDelay, 26), Err(EngineError::ChangeOutOfBounds));
-    desk.world.pass(DAY);
+    desk.world.pass(LOOSENING);
     let address = desk.row(0).market;
     assert_eq!(desk.act(|governed| governed.needed_market(1)), Ok(Some(address)));
     let mut bytes = desk.world.market_bytes(0).to_vec();
@@ -335,7 +335,7 @@ fn who_may_cancel() {
     for (who, first, second) in [(901, true, true), (902, true, true), (903, true, false), (905, false, false)] {
         assert_eq!((may(&mut desk, 1, key(who)), may(&mut desk, 2, key(who))), (first, second), "{who}");
     }
-    desk.world.pass(DAY + i64::from(LAPSE_SECONDS) + 1);
+    desk.world.pass(LOOSENING + i64::from(LAPSE_SECONDS) + 1);
     assert!(may(&mut desk, 2, key(905)) && !may(&mut desk, 1, key(905)));
     assert_eq!(desk.act(|governed| governed.may_cancel(3, key(901).as_bytes())), Err(EngineError::ChangeNotFound));
     desk.cancel(1).unwrap();

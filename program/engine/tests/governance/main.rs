@@ -27,6 +27,8 @@ use support::{World, listing, world::key};
 /// The first market.
 const MARKET: MarketIndex = MarketIndex::new(0);
 const DAY: i64 = 86_400;
+/// Delay of what loosens in the support's world: an hour's notice, two haltings, stake's wait and the queue's.
+const LOOSENING: i64 = 3_600 + 2 * 21_600 + 2 * DAY;
 
 /// An exchange, its ledger and its markets.
 struct Desk {
@@ -38,7 +40,6 @@ impl Desk {
     fn new(listings: &[ListingParameters]) -> Self {
         let mut exchange = Box::new(Exchange::zeroed());
         exchange.header = AccountHeader::new(EXCHANGE_DISCRIMINATOR, 1);
-        exchange.delays = Delays::MIN;
         (exchange.admin, exchange.guardian, exchange.lister) = (key(901), key(902), key(903));
         exchange.ledger = key(904);
         exchange.clear_sources();
@@ -48,6 +49,7 @@ impl Desk {
         let mut world = World::new(listings, 32);
         let floor = QuoteAtoms::new(1_000_000);
         world.set_policy(Policy { outflow_floor: floor, ..world.view().header.policy });
+        exchange.delays = Delays::least(&world.view().header.policy);
         Self { world, exchange }
     }
 

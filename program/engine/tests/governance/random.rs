@@ -209,7 +209,8 @@ impl Run {
             let reopened = old.row.status() != new.row.status() && new.row.is_active();
             assert!(!reopened || gone.iter().any(|it| it.kind == Kind::Reopening.byte()), "opened only by the queue");
         }
-        assert!(self.desk.exchange.delays.critical >= self.desk.exchange.delays.loosening);
+        let policy = self.desk.world.view().header.policy;
+        assert!(self.desk.exchange.delays.let_everybody_leave(&policy));
         assert!(self.desk.queue().proposed - before.proposed <= 1, "numbers have no gap");
         for waiting in self.desk.queue().entries.iter().filter(|it| it.number > before.proposed) {
             assert_eq!(waiting.number, self.desk.queue().proposed);

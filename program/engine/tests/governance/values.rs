@@ -1,16 +1,17 @@
 //! The table, and changes of one number.
 
-use super::{DAY, Desk, MARKET, listing};
+use super::{DAY, Desk, LOOSENING, MARKET, listing};
 use proptest::prelude::*;
 use quantdesk_engine::{
     EngineError, Lots, MarketIndex,
     governance::{
-        CRITICAL_DELAY_MIN, DELAY_MAX, LOOSENING_DELAY_MIN,
+        CRITICAL_DELAY_MIN, DELAY_MAX, Delays, LOOSENING_DELAY_MIN,
         change::Proposal,
+        exit_seconds,
         parameter::{Class, Parameter, RULES, Scope, Tighter},
         queue::{LAPSE_SECONDS, NO_MARKET},
     },
-    state::CashEventKind,
+    state::{CashEventKind, ledger::Policy},
 };
 use std::collections::BTreeSet;
 
@@ -91,8 +92,8 @@ fn what_loosens_waits_and_lapses() {
     let number = desk.propose_value(Parameter::Band, 120_000).unwrap();
     assert_eq!((number, desk.read(Parameter::Band)), (1, 100_000));
     let entry = *desk.queue().find(1).unwrap();
-    assert_eq!(entry.lapses_at.since(entry.proposed_at), 86_400 + u64::from(LAPSE_SECONDS));
-    desk.world.pass(DAY - 1);
+    assert_eq!(entry.lapses_at.since(entry.proposed_at), LOOSENING as u64 + u64::from(LAPSE_SECONDS));
+    desk.world.pass(LOOSENING - 1);
     assert_eq!(desk.execute(1), Err(EngineError::ChangeTooEarly));
     let mut late = Desk { world: desk.world.clone(), exchange: desk.exchange.clone() };
     desk.world.pass(1);
@@ -135,7 +136,7 @@ fn a_cap_goes_back_to_what_was_approved_and_by_steps_beyond() {
     for (value, expected) in [(60, Ok(2)), (120, Ok(3)), (121, Err(EngineError::ChangeStepTooLarge))] {
         assert_eq!(desk.propose_value(Parameter::OpenInterestMax, value), expected);
     }
-    desk.world.pass(DAY);
+    desk.world.pass(LOOSENING);
     desk.execute(3).unwrap();
     assert_eq!((desk.read(Parameter::OpenInterestMax), desk.row(0).interest_approved), (120, Lots::new(120)));
     // Now it is less than what is in force.
@@ -155,14 +156,14 @@ fn a_stale_step_is_refused_after_another_change_ran() {
     // Half of 100,000 up, and half of it down.
     desk.propose_value(Parameter::Band, 150_000).unwrap();
     desk.propose_value(Parameter::Band, 50_000).unwrap();
-    desk.world.pass(DAY);
+    desk.world.pass(LOOSENING);
     desk.execute(1).unwrap();
     assert_eq!(desk.execute(2), Err(EngineError::ChangeStepTooLarge));
     // The one twice has no effect the second time.
     let mut twice = Desk::new(&[listing::usual()]);
     twice.propose_value(Parameter::Band, 150_000).unwrap();
     twice.propose_value(Parameter::Band, 150_000).unwrap();
-    twice.world.pass(DAY);
+    twice.world.pass(LOOSENING);
     twice.execute(2).unwrap();
     assert_eq!(twice.execute(1), Err(EngineError::ChangeWithoutEffect));
 }
@@ -171,19 +172,19 @@ fn a_stale_step_is_refused_after_another_change_ran() {
 fn delays_only_grow_and_hold_for_what_waits_already() {
     let mut desk = desk();
     desk.propose_value(Parameter::Band, 120_000).unwrap();
-    let (loosening, critical) = (i64::from(LOOSENING_DELAY_MIN), i64::from(CRITICAL_DELAY_MIN));
-    assert_eq!(desk.propose_value(Parameter::LooseningDelay, loosening - 1), Err(EngineError::ChangeOutOfBounds));
+    let (loosening, critical) = (LOOSENING, i64::from(CRITICAL_DELAY_MIN));
+    let least = i64::from(LOOSENING_DELAY_MIN);
+    assert_eq!(desk.propose_value(Parameter::LooseningDelay, least - 1), Err(EngineError::ChangeOutOfBounds));
+    assert_eq!(desk.propose_value(Parameter::LooseningDelay, loosening - 1), Err(EngineError::DelayShrinks));
     assert_eq!(desk.propose_value(Parameter::LooseningDelay, 2 * loosening + 1), Err(EngineError::ChangeStepTooLarge));
-    desk.propose_value(Parameter::LooseningDelay, 2 * loosening).unwrap();
-    assert_eq!(desk.exchange.delays.loosening, 2 * LOOSENING_DELAY_MIN);
-    assert_eq!(desk.propose_value(Parameter::LooseningDelay, loosening), Err(EngineError::DelayShrinks));
     // Not beyond the critical one.
-    assert_eq!(desk.propose_value(Parameter::LooseningDelay, critical + 1), Err(EngineError::ChangeOutOfBounds));
+    assert_eq!(desk.propose_value(Parameter::LooseningDelay, critical + 1), Err(EngineError::DelayTooShort));
     desk.propose_value(Parameter::CriticalDelay, 2 * critical).unwrap();
-    desk.propose_value(Parameter::LooseningDelay, critical).unwrap();
-    desk.world.pass(DAY);
+    desk.propose_value(Parameter::LooseningDelay, 2 * loosening).unwrap();
+    assert_eq!(i64::from(desk.exchange.delays.loosening), 2 * loosening);
+    desk.world.pass(LOOSENING);
     assert_eq!(desk.execute(1), Err(EngineError::ChangeTooEarly));
-    desk.world.pass(2 * DAY);
+    desk.world.pass(LOOSENING);
     desk.execute(1).unwrap();
     assert_eq!(
         desk.propose_value(Parameter::CriticalDelay, 1 + i64::from(DELAY_MAX)),
@@ -198,10 +199,10 @@ fn a_change_never_executable_again_lapses_when_it_was_promised_to() {
     for critical in [6, 12, 24, 30] {
         desk.propose_value(Parameter::CriticalDelay, critical * DAY).unwrap();
     }
-    for loosening in [2, 4, 8, 16, 30] {
+    for loosening in [4, 8, 16, 30] {
         desk.propose_value(Parameter::LooseningDelay, loosening * DAY).unwrap();
     }
-    desk.world.pass(8 * DAY);
+    desk.world.pass(LOOSENING + i64::from(LAPSE_SECONDS));
     assert_eq!(desk.execute(1), Err(EngineError::ChangeTooEarly));
     desk.world.pass(1);
     assert_eq!(desk.execute(1), Err(EngineError::ChangeLapsed));
@@ -249,7 +250,7 @@ fn the_scale_of_margin_never_stays_above_its_limit() {
         })
         .unwrap();
     desk.propose_value(Parameter::InterestScaleMax, 1_000_000).unwrap();
-    desk.world.pass(DAY);
+    desk.world.pass(LOOSENING);
     desk.execute(1).unwrap();
     assert_eq!(desk.row(0).margin_scale.get(), 1_000_000);
     desk.world.check().unwrap();
@@ -299,4 +300,32 @@ proptest! {
             prop_assert!(class != Class::Tightening || rule.tighter != Tighter::Neither);
         }
     }
+}
+
+/// Who sees a proposal can always be gone before it takes effect: longer waits need longer delays first.
+#[test]
+fn waits_of_those_who_leave_grow_only_after_the_delays() {
+    let mut desk = desk();
+    let policy = desk.world.view().header.policy;
+    assert_eq!(i64::from(exit_seconds(&policy)), LOOSENING);
+    assert_eq!(desk.exchange.delays, Delays::least(&policy));
+    let longer = i64::from(policy.queue_seconds) + 3_600;
+    assert_eq!(desk.propose_value(Parameter::QueueSeconds, longer), Err(EngineError::DelayTooShort));
+    desk.propose_value(Parameter::LooseningDelay, LOOSENING + 3_600).unwrap();
+    desk.propose_value(Parameter::QueueSeconds, longer).unwrap();
+    // Another wait that came to use up the same delay, in between, makes this one too long.
+    let stake = i64::from(policy.unstake_seconds) + 1;
+    desk.propose_value(Parameter::UnstakeSeconds, stake).unwrap();
+    desk.world.pass(3 * DAY);
+    desk.execute(3).unwrap();
+    assert_eq!(desk.execute(2), Err(EngineError::DelayTooShort));
+}
+
+#[test]
+fn the_longest_waits_there_are_have_their_delay() {
+    let policy = Policy { queue_seconds: 604_800, unstake_seconds: 2_592_000, ..Policy::default() };
+    let delays = Delays::least(&policy);
+    assert!(delays.let_everybody_leave(&policy) && delays.critical <= DELAY_MAX);
+    let policy = Policy { queue_seconds: 3_600, unstake_seconds: 86_400, ..Policy::default() };
+    assert_eq!(Delays::least(&policy).critical, CRITICAL_DELAY_MIN);
 }

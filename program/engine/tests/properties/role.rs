@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use quantdesk_engine::{
     EngineError, Now, Slot, UnixSeconds,
     governance::{
-        CRITICAL_DELAY_MIN, DELAY_MAX, Delays,
+        CRITICAL_DELAY_MIN, DELAY_MAX, Delays, LOOSENING_DELAY_MIN,
         role::{self, ACCEPT_SECONDS, Role},
     },
     state::{Exchange, Key, Ledger},
@@ -19,7 +19,7 @@ use quantdesk_engine::{
 fn exchange(keys: [Key; 4]) -> Exchange {
     let mut exchange = Exchange::zeroed();
     [exchange.admin, exchange.guardian, exchange.lister, exchange.fee_collector] = keys;
-    exchange.delays = Delays::MIN;
+    exchange.delays = Delays { loosening: LOOSENING_DELAY_MIN, critical: CRITICAL_DELAY_MIN };
     exchange
 }
 

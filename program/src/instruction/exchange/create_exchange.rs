@@ -107,7 +107,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     exchange.ledger = key_of(&ledger_address);
     exchange.vault = identity.vault;
     exchange.mint = identity.mint;
-    exchange.delays = Delays::MIN;
+    exchange.delays = Delays::least(&identity.policy);
     exchange.clear_sources();
     Ok(())
 }
