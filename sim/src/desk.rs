@@ -10,6 +10,7 @@ use quantdesk_client::{
     engine::{
         Lots, MarketIndex, PicoPrice, Ppm, QuoteAtoms, SignedPpm, TickValue, Ticks, UnixSeconds,
         book::NewOrder,
+        governance::role::Role,
         invariant::{self, Violation},
         risk::listing::{ListingParameters, RiskParameters, TierParameters},
         state::{
@@ -126,6 +127,10 @@ pub struct Desk {
     pub venue: Venue,
     /// Admin.
     pub admin: Address,
+    /// Guardian; the admin unless [`Self::appoint`] named another.
+    pub guardian: Address,
+    /// Fee collector; likewise.
+    pub fee_collector: Address,
     /// Markets, in the order of their rows.
     pub markets: Vec<Market>,
     names: u64,
@@ -237,7 +242,24 @@ impl Desk {
         chain.create_token_account(venue.vault, &venue.mint, &address::vault_authority(&PROGRAM, &venue.ledger), 0)?;
         chain.create_account(venue.ledger, ledger_size(config.events, config.cells), PROGRAM)?;
         chain.send(venue.create_exchange(admin, id, config.events, &config.policy)).context("CreateExchange")?;
-        Ok(Self { chain, venue, admin, markets: Vec::new(), names: 0 })
+        Ok(Self { chain, venue, admin, guardian: admin, fee_collector: admin, markets: Vec::new(), names: 0 })
+    }
+
+    /// Gives guardian, lister and fee collector keys of their own, while the exchange is not sealed.
+    pub fn appoint(&mut self) -> Result<()> {
+        let roles: [(Role, &[u8]); 3] =
+            [(Role::Guardian, b"guardian"), (Role::Lister, b"lister"), (Role::FeeCollector, b"fee collector")];
+        for (role, name) in roles {
+            let key = self.name(name);
+            self.chain.send(self.venue.rotate_role(self.admin, role, &key)).context("RotateRole")?;
+            self.chain.send(self.venue.accept_role(key, role)).context("AcceptRole")?;
+            match role {
+                Role::Guardian => self.guardian = key,
+                Role::FeeCollector => self.fee_collector = key,
+                Role::Admin | Role::Lister => {}
+            }
+        }
+        Ok(())
     }
 
     /// A fresh address, the same in every run.

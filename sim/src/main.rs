@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use quantdesk_sim::{
     desk::QUOTE_DECIMALS,
     report,
-    scenario::{Options, Outcome, crash, market_day, mev, replay},
+    scenario::{Options, Outcome, compromise, crash, market_day, mev, replay},
 };
 use std::{
     io::{ErrorKind, Write, stdout},
@@ -78,6 +78,11 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=25))]
         delay: u8,
     },
+    /// A thief with the admin's key, the guardian's, or that of a trader's session, on a live exchange.
+    ///
+    /// Fails if it takes more in a day than it may, gets another answer than it should, or if anybody cannot leave before
+    /// something that it proposed takes effect.
+    AdminCompromise,
 }
 
 fn level(text: &str) -> Result<u32, String> {
@@ -112,6 +117,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Some(Command::Mev { slots, delay }) => {
             mev::run(&options, &mev::Terms { slots: *slots as usize, delay: *delay })?
         }
+        Some(Command::AdminCompromise) => compromise::run(&options)?,
         Some(Command::Crash { levels, depth, pool, pages }) => {
             let pool = pool * 10u64.pow(QUOTE_DECIMALS.into());
             let grid = crash::Grid { levels: levels.clone(), depths: depth.clone(), pool };

@@ -5,7 +5,7 @@ use quantdesk_sim::{
     desk::DeskConfig,
     floor::{Floor, Role},
     report::{Exhibit, RunRecord},
-    scenario::{Options, Outcome, crash, market_day, mev, replay},
+    scenario::{Options, Outcome, compromise, crash, market_day, mev, replay},
 };
 use std::{fs, path::PathBuf};
 
@@ -173,5 +173,13 @@ fn a_delay_no_longer_than_makers_need_protects_nobody() -> Result<()> {
     let record = mev::run(&options(1), &mev::Terms { slots: 1_500, delay: 1 })?.record;
     let failed: Vec<_> = record.checks.iter().filter(|check| !check.passed).map(|check| check.id.as_str()).collect();
     assert_eq!(failed, ["V4", "V5", "V6"]);
+    Ok(())
+}
+
+#[test]
+fn a_stolen_key_takes_nothing_and_everybody_leaves_in_time() -> Result<()> {
+    let record = compromise::run_for(&options(3), 21_600)?.record;
+    check(&record);
+    assert!(record.checks.iter().any(|check| check.description.starts_with("everybody had left before")));
     Ok(())
 }

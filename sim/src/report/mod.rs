@@ -9,7 +9,7 @@ mod html;
 mod record;
 mod summary;
 
-pub use format::{integer, usd, usd_whole};
+pub use format::{duration, integer, usd, usd_whole};
 pub use html::write;
 pub use record::{
     ActorSeries, ChartEvent, Check, EquityPoint, Exhibit, FinalBalance, InstructionMeter, InstructionStats, LadderRung,

@@ -202,9 +202,9 @@ fn collect_fees(floor: &mut Floor) -> Result<u64> {
     if fees == 0 {
         return Ok(0);
     }
-    let admin = floor.desk.admin;
-    let target = floor.desk.fund(&admin, 0)?;
-    let instruction = floor.desk.venue.collect_fees(admin, target, QuoteAtoms::new(fees));
+    let collector = floor.desk.fee_collector;
+    let target = floor.desk.fund(&collector, 0)?;
+    let instruction = floor.desk.venue.collect_fees(collector, target, QuoteAtoms::new(fees));
     ensure!(floor.send("CollectFees", instruction)?, "{}: the fees could not be collected", floor.step());
     floor.read_cash()?;
     let share = u128::from(floor.desk.ledger_view()?.header.policy.pool_fee_share.get());
@@ -220,9 +220,9 @@ fn take_ownerless(floor: &mut Floor) -> Result<u64> {
     if atoms > 0 {
         // Those who left have used up what may leave in an hour.
         pass(floor, WINDOW_SECONDS);
-        let admin = floor.desk.admin;
-        let target = floor.desk.fund(&admin, 0)?;
-        let instruction = floor.desk.venue.collect_fees(admin, target, QuoteAtoms::new(atoms));
+        let collector = floor.desk.fee_collector;
+        let target = floor.desk.fund(&collector, 0)?;
+        let instruction = floor.desk.venue.collect_fees(collector, target, QuoteAtoms::new(atoms));
         ensure!(floor.send("CollectFees", instruction)?, "{}: the pool of nobody stays in the vault", floor.step());
         floor.read_cash()?;
     }

@@ -1,6 +1,7 @@
 //! Whole runs: who is on the floor, what happens, and how it ends.
 
 mod bets;
+pub mod compromise;
 pub mod crash;
 mod drain;
 mod driver;
