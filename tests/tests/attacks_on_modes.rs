@@ -47,6 +47,7 @@ fn pass(scene: &mut Scene, seconds: i64) {
     scene.wait(seconds);
 }
 
+/// 79: stops that shut people in.
 #[test]
 fn attack_a_stolen_guardian_halts_again_and_again() {
     let mut scene = Scene::with_policy(SLOW);

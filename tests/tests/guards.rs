@@ -88,6 +88,7 @@ fn attack_a_delegate_reaching_for_cash_and_keys() {
     }
 }
 
+/// 80: a fee raised between signing and landing.
 #[test]
 fn orders_cost_no_more_than_their_owner_accepts() {
     let mut scene = Scene::new();
