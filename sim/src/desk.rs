@@ -268,43 +268,42 @@ impl Desk {
         named(self.names, kind)
     }
 
-    /// Lists a market through `ListMarket`, before the exchange is sealed, and returns its place in [`Self::markets`]. It has no price yet.
+    /// Lists a market through `ListMarket`, before the exchange is sealed, and returns its place in [`Self::markets`]. It has
+    /// no price yet.
     pub fn list(&mut self, spec: &MarketSpec) -> Result<usize> {
-        let address = self.name(b"market");
-        let (sources, feeds) = self.sources(spec.sources);
-        let parameters = spec.parameters(&sources);
-        let size = market_size(parameters.side_capacity, parameters.events_capacity);
-        self.chain.create_account(address, size, PROGRAM)?;
-        self.chain
-            .send(self.venue.list_market(self.admin, address, &parameters))
-            .with_context(|| format!("ListMarket {}", spec.symbol))?;
-        let index = MarketIndex::new(u16::try_from(self.markets.len())?);
-        self.markets.push(Market { symbol: spec.symbol.clone(), address, index, parameters, feeds });
+        let market = self.unlisted(spec)?;
+        let list = self.venue.list_market(self.admin, market.address, &market.parameters);
+        self.chain.send(list).with_context(|| format!("ListMarket {}", spec.symbol))?;
+        self.markets.push(market);
         Ok(self.markets.len() - 1)
     }
 
     /// Lists a market on a sealed exchange, through the queue of changes: proposes it, lets its delay pass, and executes the
     /// proposal. Every price is dead then.
     pub fn list_sealed(&mut self, spec: &MarketSpec) -> Result<usize> {
-        let address = self.name(b"market");
-        let (sources, feeds) = self.sources(spec.sources);
-        let parameters = spec.parameters(&sources);
-        let size = market_size(parameters.side_capacity, parameters.events_capacity);
-        self.chain.create_account(address, size, PROGRAM)?;
-        self.chain
-            .send(self.venue.propose_listing(self.admin, address, &parameters))
-            .with_context(|| format!("ProposeChange {}", spec.symbol))?;
+        let market = self.unlisted(spec)?;
+        let propose = self.venue.propose_listing(self.admin, market.address, &market.parameters);
+        self.chain.send(propose).with_context(|| format!("ProposeChange {}", spec.symbol))?;
         let (number, delay) = {
             let exchange = self.exchange_view()?;
             (exchange.changes.proposed, exchange.delays.critical)
         };
         self.chain.advance_to(self.chain.unix_millis() + i64::from(delay) * 1_000);
-        self.chain
-            .send(self.venue.execute_change(number, Some(address)))
-            .with_context(|| format!("ExecuteChange {}", spec.symbol))?;
-        let index = MarketIndex::new(u16::try_from(self.markets.len())?);
-        self.markets.push(Market { symbol: spec.symbol.clone(), address, index, parameters, feeds });
+        let execute = self.venue.execute_change(number, Some(market.address));
+        self.chain.send(execute).with_context(|| format!("ExecuteChange {}", spec.symbol))?;
+        self.markets.push(market);
         Ok(self.markets.len() - 1)
+    }
+
+    /// A market as it is to be listed next, with its blank account.
+    fn unlisted(&mut self, spec: &MarketSpec) -> Result<Market> {
+        let address = self.name(b"market");
+        let (sources, feeds) = self.sources(spec.sources);
+        let parameters = spec.parameters(&sources);
+        let size = market_size(parameters.side_capacity, parameters.events_capacity);
+        self.chain.create_account(address, size, PROGRAM)?;
+        let index = MarketIndex::new(u16::try_from(self.markets.len())?);
+        Ok(Market { symbol: spec.symbol.clone(), address, index, parameters, feeds })
     }
 
     /// The exchange where it is.

@@ -193,7 +193,7 @@ impl Admin {
         propose(floor, "shorten the delay", shorter, Parameter::LooseningDelay, NO_MARKET, delay)?;
         let rate = i64::from(present.policy.outflow_rate.get()) * 10;
         propose(floor, "open the limiter wide", &["ChangeStepTooLarge"], Parameter::OutflowRate, NO_MARKET, rate)?;
-        let fee = i64::from(Parameter::TakerFee.rule().map_err(engine)?.max) + 1;
+        let fee = Parameter::TakerFee.rule().map_err(engine)?.max + 1;
         propose(floor, "a fee beyond its bound", &["ChangeOutOfBounds"], Parameter::TakerFee, index, fee)?;
         let more = i64::from(present.row.band.get()) + 1;
         propose(floor, "fill the queue", FULL, Parameter::Band, index, more).map(|_| ())

@@ -1,12 +1,12 @@
 //! The exchange under attack: one market on a quiet day, and everybody who is usually there.
 
 use crate::{
-    actors::{maker::Style, taker},
+    actors::taker,
     chain::SlotTime,
     desk::{DeskConfig, MarketSpec},
     floor::{Floor, MarginCall, Role},
     input::SCALE,
-    scenario::{Options, bets, driver::Driver},
+    scenario::{Options, bets, crash::population, driver::Driver},
 };
 use anyhow::Result;
 use quantdesk_client::engine::{
@@ -36,23 +36,6 @@ const PRICE: u64 = 200;
 /// Largest move of a step, in ppm of the price: three percent a day.
 const MOVE_PPM: i64 = 970;
 
-const MAKER_DEPOSIT: u64 = 5_000_000_000_000;
-const BASE: Style = Style {
-    levels: 4,
-    half_spread: 0,
-    step: 0,
-    requote: 0,
-    skew: 300,
-    size: 25_000_000_000,
-    inventory: 2_000_000_000_000,
-    caution: 2_500,
-};
-/// Makers; distances in ppm.
-const MAKERS: [(&str, Style); 3] = [
-    ("tight maker", Style { half_spread: 200, step: 200, requote: 300, ..BASE }),
-    ("middle maker", Style { half_spread: 500, step: 500, requote: 600, ..BASE }),
-    ("deep maker", Style { half_spread: 1_500, step: 1_500, requote: 1_500, ..BASE }),
-];
 const TAKERS: u32 = 12;
 const TAKER_DEPOSIT: u64 = 200_000_000_000;
 /// Value of the smallest taking orders in atoms. Sizes double with half the probability.
@@ -93,9 +76,7 @@ impl Stage {
         floor.list(&MarketSpec::sol())?;
         floor.desk.appoint()?;
         let mut driver = Driver::new(floor, CALL);
-        for (name, style) in MAKERS {
-            driver.employ(name.into(), style, &[MARKET], MAKER_DEPOSIT)?;
-        }
+        population::employ_makers(&mut driver)?;
         driver.protect(&LIQUIDATORS, &STAKES)?;
         for number in 1..=BYSTANDERS {
             driver.floor.open(Role::Bystander, format!("bystander {number}"), BYSTANDER_DEPOSIT)?;

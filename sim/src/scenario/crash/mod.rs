@@ -3,7 +3,7 @@
 //! at all. In the end everybody leaves.
 
 mod path;
-mod population;
+pub mod population;
 mod table;
 mod terms;
 

@@ -49,11 +49,17 @@ const VALUE_MIN: u64 = 8_000_000_000;
 const DOUBLINGS_MAX: u32 = 4;
 const WHALE_VALUE: u64 = 900_000_000_000;
 
-/// Opens everybody's account; stakers bring `pool` atoms. Bets are due at once, but for those of some who come in the unix seconds `falling`.
-pub fn settle(driver: &mut Driver, seed: u64, level: u32, pool: u64, falling: &Range<i64>) -> Result<()> {
+/// Three makers in the first market, from tight to deep.
+pub fn employ_makers(driver: &mut Driver) -> Result<()> {
     for (name, style) in MAKERS {
         driver.employ(name.into(), style, &[0], MAKER_DEPOSIT)?;
     }
+    Ok(())
+}
+
+/// Opens everybody's account; stakers bring `pool` atoms. Bets are due at once, but for those of some who come in the unix seconds `falling`.
+pub fn settle(driver: &mut Driver, seed: u64, level: u32, pool: u64, falling: &Range<i64>) -> Result<()> {
+    employ_makers(driver)?;
     driver.protect(&LIQUIDATORS, &STAKES.map(|percent| (pool / 100 * percent).max(1)))?;
     for number in 1..=BYSTANDERS {
         driver.floor.open(Role::Bystander, format!("bystander {number}"), BYSTANDER_DEPOSIT)?;
