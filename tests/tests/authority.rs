@@ -113,6 +113,8 @@ enum Signer {
     Holder(Holder),
     /// The owner of another account, with a position, orders and stake.
     Stranger,
+    /// The delegate of that one's account.
+    StrangersDelegate,
     /// The key of a session that may do everything, without its session.
     KeyAlone,
     /// The key of a session that may do this.
@@ -124,7 +126,11 @@ impl Signer {
     fn all() -> Vec<Self> {
         let sessions = [None].into_iter().chain(Action::ALL.map(Some)).map(Self::Session);
         let holders = Holder::ALL.into_iter().map(Self::Holder);
-        [Self::Unsigned, Self::Stranger, Self::KeyAlone].into_iter().chain(holders).chain(sessions).collect()
+        [Self::Unsigned, Self::Stranger, Self::StrangersDelegate, Self::KeyAlone]
+            .into_iter()
+            .chain(holders)
+            .chain(sessions)
+            .collect()
     }
 
     /// What the table says that comes of it. `None` where there is no place for a signature.
@@ -134,7 +140,7 @@ impl Signer {
             Self::Unsigned => Err(Refusal::SignatureMissing.into()),
             Self::Session(has) => in_session(row.in_session, has),
             Self::Holder(holder) => by(&row.signed_by, Some(holder))?,
-            Self::Stranger | Self::KeyAlone => by(&row.signed_by, None)?,
+            Self::Stranger | Self::StrangersDelegate | Self::KeyAlone => by(&row.signed_by, None)?,
         };
         Some(allowed.and_then(|()| row.in_mode(mode)))
     }
@@ -165,6 +171,7 @@ struct Stage {
     /// In the order of tags, as they are before anything below was added.
     instances: Vec<Instruction>,
     delegate: Address,
+    strangers_delegate: Address,
     quoter: Address,
     guardian: Address,
     lister: Address,
@@ -179,13 +186,23 @@ impl Stage {
         let mut world = World::new();
         let instances = world.instances().into_iter().map(|instance| instance.instruction).collect();
         let desk = &mut world.scene.desk;
-        let [delegate, quoter, guardian, lister, collector] =
-            [b"delegate", b"_quoter_", b"guardian", b"_lister_", b"collects"].map(|kind| desk.name(kind));
+        let [delegate, strangers_delegate, quoter, guardian, lister, collector] =
+            [b"delegate", b"another_", b"_quoter_", b"guardian", b"_lister_", b"collects"].map(|kind| desk.name(kind));
         let collector_tokens = desk.fund(&collector, 0).unwrap();
         let actions = [None].into_iter().chain(Action::ALL.map(Some));
         let sessions = actions.map(|action| (action, desk.name(b"session key"))).collect();
-        let mut stage =
-            Self { world, instances, delegate, quoter, guardian, lister, collector, collector_tokens, sessions };
+        let mut stage = Self {
+            world,
+            instances,
+            delegate,
+            strangers_delegate,
+            quoter,
+            guardian,
+            lister,
+            collector,
+            collector_tokens,
+            sessions,
+        };
         stage.appoint();
         stage.admit();
         stage.place();
@@ -228,8 +245,9 @@ impl Stage {
     /// Delegate, sessions, and a quoter of Alice's ladder.
     fn admit(&mut self) {
         let (alice, carol, venue) = (self.world.scene.alice, self.world.carol, self.world.scene.desk.venue);
-        for trader in [alice.trader, carol.trader] {
-            self.send(venue.set_delegate(&trader, Some(self.delegate)));
+        let bob = self.world.scene.bob;
+        for (party, key) in [(alice, self.delegate), (carol, self.delegate), (bob, self.strangers_delegate)] {
+            self.send(venue.set_delegate(&party.trader, Some(key)));
         }
         let all = self.world.scene.terms();
         for (action, key) in self.sessions.clone() {
@@ -307,6 +325,7 @@ impl Stage {
                 Holder::KeyProposed => self.world.dora.trader.authority,
             },
             Signer::Unsigned | Signer::Stranger => scene.bob.trader.authority,
+            Signer::StrangersDelegate => self.strangers_delegate,
             Signer::KeyAlone => self.session_key(None),
             Signer::Session(may) => self.session_key(may),
         }
