@@ -4,7 +4,7 @@
 use quantdesk_client::{
     Address, Refusal, Tag, address,
     engine::{
-        EngineError, Generation, Lots, QuoteAtoms, Side, Ticks, UnixSeconds,
+        EngineError, Generation, Lots, NodeIndex, QuoteAtoms, Sequence, Side, Ticks, UnixSeconds,
         book::{Replacement, Sides},
         governance::{
             guard::Tightening,
@@ -47,11 +47,13 @@ const fn cases(tag: Tag) -> &'static [&'static str] {
             "withdraws lister",
             "withdraws fee collector",
         ],
-        Tag::PlaceOrder => &["may add", "reduce-only", "with a builder"],
-        Tag::AmendOrder => &["fewer lots", "more lots", "more lots, reduce-only"],
+        Tag::PlaceOrder => &["may add", "reduce-only", "may add, with a builder", "reduce-only, with a builder"],
+        Tag::AmendOrder => {
+            &["fewer lots", "more lots", "another price", "more lots, reduce-only", "another price, reduce-only"]
+        }
         Tag::ReplaceQuotes => &["by others", "by none"],
         Tag::PlaceOrders | Tag::ExecuteTriggers => &["may add", "reduce-only"],
-        Tag::PlaceTrigger => &["may add", "reduce-only", "reduce-only, with a tip"],
+        Tag::PlaceTrigger => &["may add", "reduce-only", "may add, with a tip", "reduce-only, with a tip"],
         Tag::SetLadder => &["with levels", "without"],
         Tag::CreateExchange
         | Tag::ListMarket
@@ -334,10 +336,12 @@ impl Stage {
     /// The chain in this mode, all its exchanges.
     fn chain(&self, mode: Mode) -> Chain {
         let mut chain = self.world.chain().clone();
-        if mode != Mode::Active {
-            for venue in self.venues() {
+        for venue in self.venues() {
+            if mode != Mode::Active {
                 chain.send(venue.guard(self.guardian, &Tightening::Mode { mode, seconds: 30 })).unwrap();
             }
+            let now = UnixSeconds::new(chain.unix_seconds());
+            assert_eq!(read::header_at(&chain, &venue.ledger).modes.mode(now), mode);
         }
         chain
     }
@@ -397,37 +401,36 @@ impl Stage {
     fn trade(&self, tag: Tag, case: &str) -> Instruction {
         let scene = &self.world.scene;
         let (venue, alice, bob, market) = (&scene.desk.venue, &scene.alice.trader, &scene.bob.trader, scene.market());
-        let buy = |price, id| bid(price, 7).client_id(id).reduce_only().build();
+        let buy = |price, id| bid(price, 7).client_id(id).reduce_only();
         let stop = TriggerTicket::stop(Side::Bid, Ticks::new(MARK + 50)).lots(Lots::new(5)).client_id(9);
         let trigger = |it: TriggerTicket| venue.place_trigger(alice, &market, &it.build(), UnixSeconds::ZERO);
-        let amend = |price: u32, wanted: bool| {
-            let view = scene.desk.market_view(0).unwrap();
-            let own = read::handles(&scene.desk, alice, 0);
-            let right = |(node, _): &(_, _)| {
-                let order = view.node(*node).unwrap();
-                order.is_reduce_only() == wanted && order.price == Ticks::new(price)
-            };
-            let handle = own.into_iter().find(right).unwrap();
-            venue.amend_order(alice, &market, handle, Ticks::new(price), Lots::new(9))
-        };
+        let tip = QuoteAtoms::new(1);
         match (tag, case) {
-            (Tag::PlaceOrder, "reduce-only") => scene.order(&scene.alice, &buy(MARK - 20, 9)),
-            (Tag::PlaceOrder, "with a builder") => {
-                venue.place_ticket(alice, &market, &ask(MARK + 1, 7).builder(bob.cell, bob.generation, 1_000))
+            (Tag::PlaceOrder, "reduce-only") => scene.order(&scene.alice, &buy(MARK - 20, 9).build()),
+            (Tag::PlaceOrder, "may add, with a builder") => {
+                let brought = ask(MARK + 1, 7).builder(bob.cell, bob.generation, 1_000);
+                venue.place_ticket(alice, &market, &brought)
             }
-            (Tag::AmendOrder, "more lots") => amend(MARK - 10, false),
-            (Tag::AmendOrder, "more lots, reduce-only") => amend(MARK - 40, true),
+            (Tag::PlaceOrder, "reduce-only, with a builder") => {
+                let brought = buy(MARK - 20, 9).builder(bob.cell, bob.generation, 1_000);
+                venue.place_ticket(alice, &market, &brought)
+            }
+            (Tag::AmendOrder, "more lots") => self.amend(false, 0, 9),
+            (Tag::AmendOrder, "another price") => self.amend(false, 1, 5),
+            (Tag::AmendOrder, "more lots, reduce-only") => self.amend(true, 0, 9),
+            (Tag::AmendOrder, "another price, reduce-only") => self.amend(true, 1, 5),
             (Tag::ReplaceQuotes, "by none") => {
                 let (sides, expires_at) = (Some(Sides::Both), UnixSeconds::ZERO);
                 let nothing = Replacement { sequence: 5, sides, expires_at, quotes: &[] };
                 venue.replace_quotes(alice, &market, &nothing, UnixSeconds::ZERO)
             }
             (Tag::PlaceOrders, "reduce-only") => {
-                let orders = [buy(MARK - 20, 9), buy(MARK - 21, 10)];
+                let orders = [buy(MARK - 20, 9).build(), buy(MARK - 21, 10).build()];
                 venue.place_orders(alice, &market, &orders, UnixSeconds::ZERO, &BookGuard::default())
             }
             (Tag::PlaceTrigger, "may add") => trigger(stop.adding()),
-            (Tag::PlaceTrigger, "reduce-only, with a tip") => trigger(stop.tip(QuoteAtoms::new(1))),
+            (Tag::PlaceTrigger, "may add, with a tip") => trigger(stop.adding().tip(tip)),
+            (Tag::PlaceTrigger, "reduce-only, with a tip") => trigger(stop.tip(tip)),
             (Tag::SetLadder, "without") => {
                 scene.set_ladder(&scene.alice, &LadderTicket::new(&self.quoter, MARK).wanted(6))
             }
@@ -438,6 +441,18 @@ impl Stage {
             }
             _ => panic!("{}: no case '{case}'", tag.name()),
         }
+    }
+
+    /// One of Alice's two bids of 5 lots, moved by so many ticks, and with so many lots.
+    fn amend(&self, reduce_only: bool, ticks: u32, lots: u64) -> Instruction {
+        let (scene, alice) = (&self.world.scene, &self.world.scene.alice.trader);
+        let (view, price) = (scene.desk.market_view(0).unwrap(), if reduce_only { MARK - 40 } else { MARK - 10 });
+        let right = |(node, _): &(NodeIndex, Sequence)| {
+            let order = view.node(*node).unwrap();
+            order.is_reduce_only() == reduce_only && order.price == Ticks::new(price)
+        };
+        let handle = read::handles(&scene.desk, alice, 0).into_iter().find(right).unwrap();
+        scene.desk.venue.amend_order(alice, &scene.market(), handle, Ticks::new(price + ticks), Lots::new(lots))
     }
 
     /// The same, signed by somebody else.
