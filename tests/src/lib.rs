@@ -6,7 +6,10 @@
 //! * [`failing`] — accounts that fail, and the engine on this machine beside the program.
 //! * [`instances`] — a valid instruction of every kind on one chain.
 //! * [`read`] — numbers out of account bytes.
+//! * [`document`], [`authority`] — tables of the specification.
 
+pub mod authority;
+pub mod document;
 pub mod failing;
 pub mod instances;
 pub mod read;

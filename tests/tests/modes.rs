@@ -1,7 +1,7 @@
-//! Every instruction in every mode, through the program: allowed, or refused with exactly this code. And who may set what.
+//! Modes, through the program: what reduces and what takes away, how a mode is set and how it ends. Every instruction in every mode
+//! is `authority.rs`.
 
 use quantdesk_client::{
-    Refusal, Tag,
     engine::{
         EngineError, Lots, MarketIndex, NodeIndex, QuoteAtoms, Sequence, Side, Ticks, UnixSeconds,
         book::{NewOrder, Replacement, Sides},
@@ -9,108 +9,18 @@ use quantdesk_client::{
             guard::Tightening,
             mode::{HALT_SECONDS_MAX, Mode},
         },
-        state::{CashEventKind, Exchange, MarketHeader},
+        state::{CashEventKind, MarketHeader},
     },
     error::ProgramError,
     ladder::LadderTicket,
     trigger::TriggerTicket,
 };
 use quantdesk_tests::{
-    instances::World,
     read, refused, refuses,
     scene::{MARK, Party, Scene, ask, bid, patch},
 };
 use solana_instruction::Instruction;
 use std::mem::offset_of;
-
-/// What the table says about an instruction of the kind that the instances are.
-enum Rule {
-    /// Orders that may add risk.
-    Open,
-    /// Orders that can only reduce.
-    Reduce,
-    /// Execution of a trigger that can only reduce: it is skipped.
-    Fire,
-    /// Money out.
-    PayOut,
-    /// In every mode.
-    Always,
-}
-
-/// Total: a new instruction has to say what modes mean for it.
-const fn rule(tag: Tag) -> Rule {
-    match tag {
-        Tag::PlaceOrder | Tag::PlaceOrders | Tag::ReplaceQuotes | Tag::SetLadder => Rule::Open,
-        Tag::PlaceTrigger => Rule::Reduce,
-        Tag::ExecuteTriggers => Rule::Fire,
-        Tag::CollectFees
-        | Tag::Withdraw
-        | Tag::ProcessWithdrawQueue
-        | Tag::TransferCash
-        | Tag::StakePool
-        | Tag::Unstake
-        | Tag::FundPool => Rule::PayOut,
-        Tag::CreateExchange
-        | Tag::ListMarket
-        | Tag::GrowLedger
-        | Tag::SetMarketStatus
-        | Tag::SetMargin
-        | Tag::CloseMarket
-        | Tag::SealExchange
-        | Tag::ProposeChange
-        | Tag::ExecuteChange
-        | Tag::CancelChange
-        | Tag::Guard
-        | Tag::RotateRole
-        | Tag::AcceptRole
-        | Tag::OpenTrader
-        | Tag::CloseTrader
-        | Tag::Deposit
-        | Tag::Heartbeat
-        | Tag::SetBuilderMax
-        | Tag::SetDelegate
-        | Tag::OpenSession
-        | Tag::CloseSession
-        | Tag::SetFeeMax
-        | Tag::SetWithdrawDelay
-        | Tag::AllowTarget
-        | Tag::SetReferrer
-        | Tag::CancelOrder
-        | Tag::CancelAll
-        | Tag::CancelOrders
-        | Tag::CancelByClientId
-        | Tag::CancelTrigger
-        // The instance's has fewer lots than before; others are below.
-        | Tag::AmendOrder
-        | Tag::MoveLadder
-        | Tag::UpdatePrice
-        | Tag::SettleMarket
-        | Tag::SettleMarketPosition
-        | Tag::Sweep
-        | Tag::EnforceDeadman
-        | Tag::DropExpired
-        | Tag::RunDelayed
-        | Tag::CancelForRisk
-        | Tag::Liquidate
-        | Tag::TakeOver
-        | Tag::AbsorbShortfall
-        | Tag::Deleverage
-        | Tag::RequestUnstake => Rule::Always,
-    }
-}
-
-/// What must come of it.
-fn expected(tag: Tag, mode: Mode) -> Option<ProgramError> {
-    let forbids = EngineError::ModeForbids;
-    let (forbidden, error) = match rule(tag) {
-        Rule::Open => (mode != Mode::Active, forbids),
-        Rule::Reduce => (mode >= Mode::WithdrawOnly, forbids),
-        Rule::Fire => (mode >= Mode::WithdrawOnly, EngineError::NoTriggerDue),
-        Rule::PayOut => (mode == Mode::Halted, forbids),
-        Rule::Always => (false, forbids),
-    };
-    forbidden.then(|| error.into())
-}
 
 const fn mode_for(mode: Mode, seconds: u32) -> Tightening {
     Tightening::Mode { mode, seconds }
@@ -126,28 +36,6 @@ fn set(scene: &mut Scene, mode: Mode, seconds: u32) {
         let instruction = guard(scene, &mode_for(mode, seconds));
         scene.desk.chain.send(instruction).unwrap();
     }
-}
-
-#[test]
-fn every_instruction_in_every_mode() {
-    let world = World::new();
-    let mut cases = 0;
-    for mode in Mode::ALL {
-        let mut chain = world.chain().clone();
-        if mode != Mode::Active {
-            for venue in [&world.scene.desk.venue, &world.waiting.0.venue] {
-                chain.send(venue.guard(world.scene.desk.admin, &mode_for(mode, 30))).unwrap();
-            }
-        }
-        for instance in world.instances() {
-            let sent = chain.clone().send(instance.instruction);
-            let came = sent.map(|_| ()).map_err(|failure| failure.error);
-            let wanted = expected(instance.tag, mode).map_or(Ok(()), |error| Err(Some(error)));
-            assert_eq!(came, wanted, "{} in {mode:?}", instance.tag.name());
-            cases += 1;
-        }
-    }
-    assert_eq!(cases, 4 * Tag::ALL.len());
 }
 
 /// Reduce-only orders and triggers of Bob, who is long; and what takes away, which is never refused.
@@ -309,29 +197,6 @@ fn nothing_ends_a_mode_early() {
     set(&mut scene, Mode::CloseOnly, 601);
     set(&mut scene, Mode::Halted, 301);
     set(&mut scene, Mode::Halted, HALT_SECONDS_MAX);
-}
-
-#[test]
-fn the_guardian_or_the_admin() {
-    let mut scene = Scene::new();
-    let (alice, exchange) = (scene.alice, scene.desk.venue.exchange);
-    let [guardian, lister, collector] = [b"g", b"l", b"c"].map(|kind| scene.desk.name(kind));
-    for (offset, key) in [
-        (offset_of!(Exchange, guardian), guardian),
-        (offset_of!(Exchange, lister), lister),
-        (offset_of!(Exchange, fee_collector), collector),
-    ] {
-        patch(&mut scene.desk.chain, exchange, offset, key.as_array());
-    }
-    let wanted = mode_for(Mode::CloseOnly, 60);
-    for nobody in [lister, collector, alice.trader.authority] {
-        let instruction = scene.desk.venue.guard(nobody, &wanted);
-        refuses(&mut scene.desk.chain, instruction, Refusal::NotAuthorized);
-    }
-    for somebody in [guardian, scene.desk.admin] {
-        let instruction = scene.desk.venue.guard(somebody, &wanted);
-        scene.desk.chain.clone().send(instruction).unwrap();
-    }
 }
 
 #[test]

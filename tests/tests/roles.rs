@@ -14,7 +14,8 @@ use quantdesk_client::{
 };
 use quantdesk_sim::desk::Desk;
 use quantdesk_tests::{
-    instances::{self, World},
+    authority::{self, Holder, Row, SignedBy},
+    instances::{self, Instance, World},
     read, refused, refused_at, refuses,
     scene::{Scene, edit_account, small_desk},
     snapshot::Snapshot,
@@ -268,45 +269,6 @@ fn attack_a_rotation_from_before_the_seal() {
     accepts(&mut desk, accept);
 }
 
-/// Every instruction of an official's, signed by each official: only one may.
-#[test]
-fn only_the_holder_acts() {
-    let mut world = World::new();
-    let admin = world.scene.desk.admin;
-    let keys = [b"guardian", b"lister__", b"collects"].map(|kind| world.scene.desk.name(kind));
-    for venue in [world.scene.desk.venue, world.unsealed.venue] {
-        edit_account(&mut world.scene.desk.chain, venue.exchange, |account| {
-            for (key, offset) in keys.iter().zip([6944, 6976, 7008]) {
-                account.data[offset..offset + 32].copy_from_slice(key.as_array());
-            }
-        });
-    }
-    let [_, _, collector] = keys;
-    for key in keys.iter().chain([&admin]) {
-        world.scene.desk.chain.give_lamports(*key, 1 << 40).unwrap();
-    }
-    let anybody = [Tag::ExecuteChange, Tag::AcceptRole];
-    let tags = Tag::ALL.into_iter().filter(|tag| (2..15).contains(&tag.byte()) && !anybody.contains(tag));
-    for tag in tags {
-        let instance = world.instances().into_iter().find(|it| it.tag == tag).unwrap();
-        let holder = if tag == Tag::CollectFees { collector } else { admin };
-        for key in [admin, keys[0], keys[1], keys[2]] {
-            // The instances propose a listing, and a successor of the lister.
-            let also = match tag {
-                Tag::RotateRole | Tag::ProposeChange => key == keys[1],
-                Tag::Guard | Tag::CancelChange => key == keys[0],
-                _ => false,
-            };
-            if key == holder || also {
-                continue;
-            }
-            let mut instruction = instance.instruction.clone();
-            instruction.accounts[0].pubkey = key;
-            refuses(&mut world.scene.desk.chain, instruction, Refusal::NotAuthorized);
-        }
-    }
-}
-
 /// Fees go to an account of the collector's, whoever is admin.
 #[test]
 fn attack_fees_for_the_admin() {
@@ -359,16 +321,32 @@ mod nonce {
         system(4, &[], accounts)
     }
 
+    /// Whatever the holder of a role signs, by the table of authority, or who is to hold one.
+    fn official() -> Vec<Tag> {
+        use Holder::*;
+        let officials = [Admin, Guardian, Lister, FeeCollector, KeyProposed];
+        let by =
+            |row: &Row| matches!(&row.signed_by, SignedBy::OneOf(by, _) if by.iter().any(|it| officials.contains(it)));
+        let mut tags: Vec<Tag> = authority::rows().iter().filter(|row| by(row)).map(|row| row.tag).collect();
+        tags.dedup();
+        tags
+    }
+
     /// 76: what was signed long ago lands when whoever holds it likes; so it was that a council's keys emptied an exchange.
+    /// Every instruction of a role's holder is refused, proposing (tag 9) and cancelling a change (tag 11) included, and is accepted
+    /// without the nonce.
     #[test]
     fn attack_administration_signed_in_advance() {
         let mut world = World::new();
         let advance = nonce(&mut world.scene.desk);
         world.scene.desk.chain.clone().send(advance.clone()).unwrap();
         let before = Snapshot::of(world.chain());
-        for instance in
-            world.instances().into_iter().filter(|it| it.roles.contains(&instances::Role::InstructionsSysvar))
-        {
+        let shown = |it: &Instance| it.roles.contains(&instances::Role::InstructionsSysvar);
+        let signed: Vec<Instance> = world.instances().into_iter().filter(shown).collect();
+        let tags: Vec<Tag> = signed.iter().map(|instance| instance.tag).collect();
+        assert_eq!(tags, official());
+        assert!(tags.contains(&Tag::ProposeChange) && tags.contains(&Tag::CancelChange));
+        for instance in signed {
             let mut chain = world.chain().clone();
             refused_at(chain.send_all(&[advance.clone(), instance.instruction.clone()]), 1, Refusal::DurableNonce);
             before.unchanged(&chain);

@@ -1,4 +1,5 @@
-//! Session keys: what they may sign, exactly, in every instruction; whose they are; how they end; and what a thief gets.
+//! Session keys: their limits in every instruction; whose they are; how they end; and what a thief gets. What they may sign is
+//! `authority.rs`.
 
 use quantdesk_client::{
     Address, Refusal, Tag, address,
@@ -17,31 +18,13 @@ use quantdesk_client::{
 use quantdesk_sim::chain::{Chain, PROGRAM};
 use quantdesk_tests::{
     Sent,
+    authority::needed,
     instances::{Instance, World},
     read::{self, handles, lots},
     refused, refuses,
     scene::{self, MARK, PRICE, Party, Scene, ask, bid, edit_account},
 };
 use solana_instruction::{AccountMeta, Instruction};
-
-/// What a session needs to be allowed for each instruction that takes one.
-const NEEDED: [(Tag, Action); 11] = [
-    (Tag::Heartbeat, Action::Heartbeat),
-    (Tag::PlaceOrder, Action::Place),
-    (Tag::CancelOrder, Action::Cancel),
-    (Tag::CancelAll, Action::Cancel),
-    (Tag::CancelOrders, Action::Cancel),
-    (Tag::CancelByClientId, Action::Cancel),
-    (Tag::AmendOrder, Action::Place),
-    (Tag::ReplaceQuotes, Action::Quote),
-    (Tag::PlaceOrders, Action::Place),
-    (Tag::PlaceTrigger, Action::Trigger),
-    (Tag::CancelTrigger, Action::Cancel),
-];
-
-fn needed(tag: Tag) -> Option<Action> {
-    NEEDED.iter().find(|(listed, _)| *listed == tag).map(|(_, action)| *action)
-}
 
 /// The code of a refusal.
 fn code(sent: Sent) -> Result<(), ProgramError> {
@@ -58,73 +41,13 @@ fn change(chain: &mut Chain, session: Address, change: impl FnOnce(&mut SessionT
     });
 }
 
-/// One more account at the end, which is a session.
-fn with_session(mut instruction: Instruction, session: Address) -> Instruction {
-    instruction.accounts.push(AccountMeta::new(session, false));
-    instruction
-}
-
-/// Every instruction there is, signed by a session key that may do everything: allowed, or refused with just that code.
+/// Every limit against every instruction that takes a session.
 #[test]
-fn every_instruction_signed_by_a_session_key() {
-    let world = World::new();
-    let (venue, key) = (world.scene.desk.venue, world.keys[0]);
-    let session = address::session(&PROGRAM, &venue.ledger, &key);
-    let mut allowed = 0;
-    for Instance { tag, instruction, .. } in world.instances() {
-        let send = |instruction: Instruction| code(world.chain().clone().send(instruction));
-        if needed(tag).is_some() {
-            assert_eq!(send(venue.in_session(instruction.clone(), key)), Ok(()), "{}", tag.name());
-            allowed += 1;
-        } else {
-            let mut signed = with_session(instruction.clone(), session);
-            if signed.accounts[0].is_signer {
-                signed.accounts[0].pubkey = key;
-            }
-            assert_eq!(send(signed), Err(Refusal::AccountsCount.into()), "{}", tag.name());
-        }
-        // Without its session a key is anybody's.
-        let mut signed = instruction;
-        if !signed.accounts[0].is_signer || tag == Tag::CreateExchange {
-            continue;
-        }
-        signed.accounts[0].pubkey = key;
-        let expected = if tag == Tag::OpenTrader { Ok(()) } else { Err(Refusal::NotAuthorized.into()) };
-        assert_eq!(send(signed), expected, "{}", tag.name());
-    }
-    assert_eq!(allowed, NEEDED.len());
-}
-
-/// Every action against every instruction that takes a session.
-#[test]
-fn every_action_allows_its_instructions_and_no_others() {
-    let world = World::new();
-    let (venue, key) = (world.scene.desk.venue, world.keys[0]);
-    let session = address::session(&PROGRAM, &venue.ledger, &key);
-    for Instance { tag, instruction, .. } in world.instances() {
-        let Some(right) = needed(tag) else { continue };
-        for action in Action::ALL {
-            let mut chain = world.chain().clone();
-            change(&mut chain, session, |terms| terms.actions = action.bit());
-            let expected = if action == right { Ok(()) } else { Err(EngineError::SessionAction.into()) };
-            let sent = code(chain.send(venue.in_session(instruction.clone(), key)));
-            assert_eq!(sent, expected, "{} {action:?}", tag.name());
-        }
-        let mut others = world.chain().clone();
-        change(&mut others, session, |terms| terms.actions &= !right.bit());
-        let sent = code(others.send(venue.in_session(instruction, key)));
-        assert_eq!(sent, Err(EngineError::SessionAction.into()), "{}", tag.name());
-    }
-}
-
-/// Every scope against every instruction that takes a session.
-#[test]
-fn every_scope_has_its_code() {
+fn every_limit_has_its_code() {
     let world = World::new();
     let (venue, key) = (world.scene.desk.venue, world.keys[0]);
     let session = address::session(&PROGRAM, &venue.ledger, &key);
     let now = UnixSeconds::new(world.chain().unix_seconds());
-    let before = UnixSeconds::new(now.get() - 1);
     for Instance { tag, instruction, .. } in world.instances() {
         let Some(action) = needed(tag) else { continue };
         let risky = !matches!(action, Action::Cancel | Action::Heartbeat);
@@ -135,9 +58,6 @@ fn every_scope_has_its_code() {
             assert_eq!(sent.err(), error.map(Into::into), "{} {error:?}", tag.name());
         };
         refuses(|terms, at| terms.expires_at = at, now, None);
-        refuses(|terms, at| terms.expires_at = at, before, Some(EngineError::SessionExpired));
-        let elsewhere = (action != Action::Heartbeat).then_some(EngineError::SessionMarket);
-        refuses(|terms, _| terms.markets = !1, now, elsewhere);
         refuses(|terms, _| terms.markets = 1, now, None);
         let large = risky.then_some(EngineError::SessionOrderTooLarge);
         refuses(|terms, _| terms.order_notional_max = QuoteAtoms::new(1), now, large);

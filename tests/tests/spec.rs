@@ -97,6 +97,7 @@ use quantdesk_program::{
     oracle::{lazer, pyth, quote, switchboard},
     tag::{ENCODING_VERSION, Head},
 };
+use quantdesk_tests::document::{SPEC, Table, code, section, table, tables};
 use solana_instruction::Instruction;
 use state::header::VERSION;
 use std::{
@@ -108,56 +109,7 @@ use std::{
 
 use quantdesk_client::engine::state;
 
-const SPEC: &str = include_str!("../../program/SPEC.md");
-
 // ---- Reading the document
-
-/// A table: its header and rows, cells trimmed.
-type Table = Vec<Vec<String>>;
-
-/// Text under a heading, up to the next heading of any level.
-fn section(heading: &str) -> &'static str {
-    let is_it = |line: &str| line.starts_with('#') && line.trim_start_matches('#').trim() == heading;
-    let start = SPEC.lines().position(is_it).unwrap_or_else(|| panic!("no heading '{heading}'"));
-    let mut lines = SPEC.split_inclusive('\n');
-    let skipped: usize = lines.by_ref().take(start + 1).map(str::len).sum();
-    let length: usize = lines.take_while(|line| !line.starts_with('#')).map(str::len).sum();
-    &SPEC[skipped..skipped + length]
-}
-
-/// The tables of a text.
-fn tables(text: &str) -> Vec<Table> {
-    let mut tables: Vec<Table> = Vec::new();
-    let mut inside = false;
-    for line in text.lines() {
-        let Some(row) = line.strip_prefix('|') else {
-            inside = false;
-            continue;
-        };
-        let cells: Vec<String> = row.trim_end_matches('|').split('|').map(|cell| cell.trim().to_string()).collect();
-        if !inside {
-            tables.push(Table::new());
-        }
-        inside = true;
-        if !cells.iter().all(|cell| cell.starts_with("---")) {
-            tables.last_mut().unwrap().push(cells);
-        }
-    }
-    tables
-}
-
-/// Rows, without the header, of the only table of a section that has this first column.
-fn table(heading: &str, first_column: &str) -> Table {
-    let mut found: Vec<Table> =
-        tables(section(heading)).into_iter().filter(|table| table[0][0] == first_column).collect();
-    assert_eq!(found.len(), 1, "tables with column '{first_column}' in '{heading}'");
-    found.remove(0).split_off(1)
-}
-
-/// What stands in backticks.
-fn code(text: &str) -> Vec<&str> {
-    text.split('`').skip(1).step_by(2).collect()
-}
 
 /// Names of the fields that a layout row lists: in backticks, before any explanation.
 fn fields(cell: &str) -> Vec<String> {
