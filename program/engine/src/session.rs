@@ -11,7 +11,7 @@ use crate::{
     error::{EngineError, Result},
     risk::{outcome, position, price},
     state::{CashEventKind, Ledger, LedgerView, MarketRow, Session, session::SessionTerms},
-    units::{CellIndex, Lots, MarketIndex, Now, QuoteAtoms, Ticks, UnixSeconds},
+    units::{CellIndex, Lots, MarketIndex, Now, QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
 };
 
 /// Longest life of a session: 30 days.
@@ -123,8 +123,23 @@ impl Session {
     /// account's worst profit is further below what it had at the day's start than the session may lose.
     #[inline(always)]
     pub fn end(&mut self, ledger: &LedgerView<'_>, asked: Asked) -> Result<()> {
+        let equity = outcome::equity(ledger, ledger.trader(self.trader)?)?;
+        self.end_with(ledger, asked, equity)
+    }
+
+    /// The same once the engine has accepted one order of this price and size in the market, after which the account was worth
+    /// so much at prudent prices.
+    #[inline(always)]
+    pub fn end_order(&mut self, trading: &Trading<'_>, price: Ticks, lots: Lots, equity: QuoteDelta) -> Result<()> {
+        let ledger = trading.ledger.view();
+        let asked = Asked::order(ledger.row(trading.market.header.index)?, price, lots);
+        self.end_with(&ledger, asked, equity)
+    }
+
+    #[inline(always)]
+    fn end_with(&mut self, ledger: &LedgerView<'_>, asked: Asked, equity: QuoteDelta) -> Result<()> {
         self.count(asked)?;
-        let worst = outcome::worst_profit(ledger, ledger.trader(self.trader)?)?;
+        let worst = outcome::worst_profit(ledger, ledger.trader(self.trader)?, equity)?;
         let loss = self.profit.get().wrapping_sub(worst.get());
         let reached = loss > 0 && loss.unsigned_abs() > self.terms.day_loss_max.get();
         if reached { Err(EngineError::SessionLossReached) } else { Ok(()) }

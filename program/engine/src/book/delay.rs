@@ -151,12 +151,11 @@ impl Trading<'_> {
         self.record_order(TradeEventKind::TakerQueued, &taker, order, sequence)?;
         self.note_parent(position, order, Lots::ZERO, Some(handle))?;
         self.check_limits(position, worst_before, interest)?;
-        if !order.reduce_only {
-            self.check_risk(trader, None)?;
-        }
+        let equity =
+            if order.reduce_only { self.initial_margin(trader)?.equity } else { self.check_risk(trader, None)? };
         let (filled, quote, fee) = (Lots::ZERO, QuoteAtoms::ZERO, QuoteAtoms::ZERO);
         let builder_fee = QuoteAtoms::ZERO;
-        Ok(Placed { filled, quote, fee, builder_fee, resting: None, waiting: Some((handle, sequence)) })
+        Ok(Placed { filled, quote, fee, builder_fee, resting: None, waiting: Some((handle, sequence)), equity })
     }
 
     /// Runs takers that are due, at most `runs` times and at most `steps` orders met each time. Returns how many times.

@@ -44,7 +44,7 @@ impl Trading<'_> {
         };
         self.note_parent(position, order, Lots::ZERO, resting.map(|(handle, _)| handle))?;
         self.check_limits(position, worst_before, interest_before)?;
-        self.check_risk(trader, before)?;
+        let equity = self.check_risk(trader, before)?;
         Ok(Placed {
             filled: Lots::ZERO,
             quote: QuoteAtoms::ZERO,
@@ -52,6 +52,7 @@ impl Trading<'_> {
             builder_fee: QuoteAtoms::ZERO,
             resting,
             waiting: None,
+            equity,
         })
     }
 

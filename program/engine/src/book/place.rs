@@ -34,12 +34,13 @@ impl Trading<'_> {
         self.place_and(trader, order, |placed| placed)
     }
 
-    /// The same for whom what became of the order is in the trail.
+    /// The same for whom what became of the order is in the trail. Returns what the account is worth after it at prudent
+    /// prices.
     ///
     /// WHY: what nobody reads need not be in memory.
     #[inline(always)]
-    pub fn submit_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<()> {
-        self.place_and(trader, order, |_| ())
+    pub fn submit_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<QuoteDelta> {
+        self.place_and(trader, order, |placed| placed.equity)
     }
 
     /// Places an order and tells what became of it, each way for itself: the rare ones return it in memory, and the others
@@ -109,9 +110,9 @@ impl Trading<'_> {
         let resting = self.rest_remainder(&taker, order)?;
         self.note_parent(position, order, taker.filled(), resting.map(|(handle, _)| handle))?;
         self.check_limits(position, worst_before, interest_before)?;
-        self.check_risk(trader, before)?;
+        let equity = self.check_risk(trader, before)?;
         let (filled, quote, fee, builder_fee) = (taker.filled(), taker.quote(), taker.fee, QuoteAtoms::ZERO);
-        Ok(Placed { filled, quote, fee, builder_fee, resting, waiting: None })
+        Ok(Placed { filled, quote, fee, builder_fee, resting, waiting: None, equity })
     }
 
     /// Whether the taker crosses the best offer.
@@ -357,17 +358,20 @@ impl Trading<'_> {
     }
 
     /// R1: the order ends at or above initial margin with every price it rests on valid, or it was reduce-only and made
-    /// nothing worse.
+    /// nothing worse. Returns what the account is worth at prudent prices.
     #[inline(always)]
-    pub(super) fn check_risk(&self, trader: CellIndex, before: Option<Standing>) -> Result<()> {
+    pub(super) fn check_risk(&self, trader: CellIndex, before: Option<Standing>) -> Result<QuoteDelta> {
         let after = self.initial_margin(trader)?;
         if let Some(before) = before {
-            return if after.is_met() { Ok(()) } else { self.check_reduced(trader, &before) };
+            if !after.is_met() {
+                self.check_reduced(trader, &before)?;
+            }
+            return Ok(after.equity);
         }
         if !after.validity.allows(Action::Place) {
             return Err(EngineError::PriceNotValidForAction);
         }
-        if after.is_met() { Ok(()) } else { Err(EngineError::BelowInitialMargin) }
+        if after.is_met() { Ok(after.equity) } else { Err(EngineError::BelowInitialMargin) }
     }
 
     /// A reduce-only order may leave the account below initial margin, but not further below than it was; and it may use

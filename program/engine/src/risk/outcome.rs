@@ -23,33 +23,40 @@ use crate::{
 
 /// What the account has made by trading. Fails with `Overflow` or `Corrupt`.
 pub fn profit(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteDelta> {
+    Ok(earned(trader, equity(ledger, trader)?))
+}
+
+/// Prudent equity, as initial margin reckons it. Fails with `Overflow` or `Corrupt`.
+pub fn equity(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteDelta> {
     let mut equity = trader.cash.get();
     for (_, held) in ledger.positions(trader) {
         equity = equity.checked_add(margin::unrealised_prudent(ledger.row(held.market)?, held)?)?;
     }
-    Ok(earned(trader, equity))
+    Ok(equity)
 }
 
-/// What is left of that if all that the account has placed is executed as badly as it can be. Fails with `Overflow` or
+/// What is left of the profit if all that the account has placed is executed as badly as it can be. Fails with `Overflow` or
 /// `Corrupt`.
+///
+/// WHY: with the prudent equity at hand, since whoever placed an order has examined initial margin.
 #[inline(always)]
-pub fn worst_profit(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteDelta> {
-    let mut equity = trader.cash.get();
+pub fn worst_profit(ledger: &LedgerView<'_>, trader: &TraderCell, equity: QuoteDelta) -> Result<QuoteDelta> {
+    let mut worst = equity;
     let mut next = trader.first_position;
     while !next.is_nil() {
         let held = ledger.position(next)?;
         next = held.next;
+        if held.orders == 0 && held.first_trigger.is_nil() {
+            continue;
+        }
         // WHY: a position exists only in a listed market, so nothing but the table's end is looked at.
         let row = ledger.rows.get(usize::from(held.market.get())).ok_or(EngineError::Corrupt)?;
-        equity = equity.checked_add(margin::unrealised_prudent(row, held)?)?;
-        if held.orders > 0 {
-            equity = equity.checked_sub(orders_loss(row, held)?.as_delta()?)?;
-        }
+        worst = worst.checked_sub(orders_loss(row, held)?.as_delta()?)?;
         if !held.first_trigger.is_nil() {
-            equity = equity.checked_sub(triggers_loss(ledger, row, held)?.as_delta()?)?;
+            worst = worst.checked_sub(triggers_loss(ledger, row, held)?.as_delta()?)?;
         }
     }
-    Ok(earned(trader, equity))
+    Ok(earned(trader, worst))
 }
 
 #[inline(always)]

@@ -21,11 +21,12 @@ use crate::{
     account::{own_mut, signer},
     error::{Refusal, engine},
 };
-use pinocchio::{Address, error::ProgramError};
+use pinocchio::{AccountView, Address, account::RefMut, error::ProgramError};
 use quantdesk_engine::{
     CellIndex, Generation, Result as EngineResult,
     book::Trading,
-    state::{Ledger, Session},
+    session::Action,
+    state::{Key, Ledger, Session},
 };
 
 /// Opens the three accounts, checks that the signer may trade for the trader named in the head, and runs `act` on the
@@ -56,22 +57,42 @@ pub struct Named<'a> {
     pub trader: CellIndex,
     /// Who signs.
     pub signer: &'a Address,
-    /// The ledger's address.
-    pub ledger: &'a Address,
+    /// Incarnation of the trader.
+    pub generation: Generation,
 }
 
 impl Named<'_> {
-    /// Fails with `SessionMismatch` unless the session is one of this signer for this incarnation of the trader in this ledger,
+    /// Fails with `SessionMismatch` unless the session is one of this signer for this incarnation of the trader in the ledger of this address,
     /// or with `TraderNotFound` once the trader is gone.
     #[inline(always)]
-    pub fn check(&self, session: &Session, ledger: &Ledger<'_>, generation: Generation) -> Result<(), ProgramError> {
+    pub fn check(&self, session: &Session, ledger: &Ledger<'_>, address: &Key) -> Result<(), ProgramError> {
         let matches = session.trader == self.trader
-            && session.generation == generation
+            && session.generation == self.generation
             && session.key.matches(self.signer.as_array())
-            && session.ledger.matches(self.ledger.as_array());
+            && session.ledger == *address;
         if !matches {
             return Err(Refusal::SessionMismatch.into());
         }
-        live_trader(ledger, self.trader, generation).map(|_| ())
+        live_trader(ledger, self.trader, self.generation).map(|_| ())
+    }
+
+    /// Opens the session of somebody who wants to place an order in it. Fails as [`own_mut`], [`Session::load_mut`],
+    /// [`Self::check`] and [`Session::begin`] do.
+    ///
+    /// WHY: out of line, so that whoever signs himself does not pay for it.
+    #[cold]
+    #[inline(never)]
+    pub fn enter<'s>(
+        &self,
+        account: &'s mut AccountView,
+        program_id: &Address,
+        trading: &Trading<'_>,
+    ) -> Result<RefMut<'s, Session>, ProgramError> {
+        let bytes = own_mut(account, program_id)?;
+        let mut session = RefMut::try_map(bytes, Session::load_mut).map_err(|(_, error)| engine(error))?;
+        // The market's ledger is the one that was opened.
+        self.check(&session, &trading.ledger, &trading.market.header.ledger)?;
+        session.begin(trading, Action::Place, true).map_err(engine)?;
+        Ok(session)
     }
 }
