@@ -74,8 +74,12 @@ impl Asked {
 /// An order counts at its price or at the mark, whichever is higher; what no number holds, as the largest there is.
 #[inline(always)]
 fn value(row: &MarketRow, price: Ticks, lots: Lots) -> u64 {
-    let price = if price > row.mark { price } else { row.mark };
-    price.notional(lots, row.tick_value).unwrap_or(QuoteAtoms::MAX).get()
+    counted_price(row, price).notional(lots, row.tick_value).unwrap_or(QuoteAtoms::MAX).get()
+}
+
+#[inline(always)]
+fn counted_price(row: &MarketRow, price: Ticks) -> Ticks {
+    if price > row.mark { price } else { row.mark }
 }
 
 impl SessionTerms {
@@ -115,7 +119,7 @@ impl Session {
             // WHY: what it could lose is reckoned at the board's prices, so there must be some.
             trading.ledger.row(market)?.require(price::Action::Place, now)?;
         }
-        self.begin_day(&trading.ledger.view(), now)
+        self.begin_day(trading, now)
     }
 
     /// What comes after it, once the engine has accepted it, unless it could cost nothing. Fails with `SessionOrderTooLarge`
@@ -132,16 +136,22 @@ impl Session {
     #[inline(always)]
     pub fn end_order(&mut self, trading: &Trading<'_>, price: Ticks, lots: Lots, equity: QuoteDelta) -> Result<()> {
         let ledger = trading.ledger.view();
-        let asked = Asked::order(ledger.row(trading.market.header.index)?, price, lots);
-        self.end_with(&ledger, asked, equity)
+        // WHY: the order has been accepted, so nothing but the table's end is looked at, and no product is too large.
+        let row = ledger.rows.get(usize::from(trading.market.header.index.get())).ok_or(EngineError::Corrupt)?;
+        let value = counted_price(row, price).bounded_notional(lots, row.tick_value).get();
+        self.end_with(&ledger, Asked { largest: value, total: value }, equity)
     }
 
     #[inline(always)]
     fn end_with(&mut self, ledger: &LedgerView<'_>, asked: Asked, equity: QuoteDelta) -> Result<()> {
         self.count(asked)?;
-        let worst = outcome::worst_profit(ledger, ledger.trader(self.trader)?, equity)?;
-        let loss = self.profit.get().wrapping_sub(worst.get());
-        let reached = loss > 0 && loss.unsigned_abs() > self.terms.day_loss_max.get();
+        let trader = ledger.trader(self.trader)?;
+        let lost = self.profit.get().wrapping_sub(outcome::earned(trader, equity).get());
+        // Below 2^63, so that the sum below is exact, without a sign unless all of it is a gain.
+        let stake = outcome::at_stake(ledger, trader)?.as_delta()?;
+        let loss = lost.wrapping_add(stake.get());
+        let gained = lost < 0 && loss <= 0;
+        let reached = !gained && loss.cast_unsigned() > self.terms.day_loss_max.get();
         if reached { Err(EngineError::SessionLossReached) } else { Ok(()) }
     }
 
@@ -152,17 +162,20 @@ impl Session {
     }
 
     #[inline(always)]
-    fn begin_day(&mut self, ledger: &LedgerView<'_>, now: UnixSeconds) -> Result<()> {
-        let today = day_of(now);
-        if self.day == today { Ok(()) } else { self.start(ledger, today) }
+    fn begin_day(&mut self, trading: &Trading<'_>, now: UnixSeconds) -> Result<()> {
+        // Below 2^32 times 2^17. In a day before this one the difference wraps, and is long.
+        let began = u64::from(self.day).wrapping_mul(DAY_SECONDS);
+        let same = now.since(UnixSeconds::ZERO).wrapping_sub(began) < DAY_SECONDS;
+        if same { Ok(()) } else { self.start(trading) }
     }
 
     /// WHY: out of line, since it is once a day.
     #[cold]
     #[inline(never)]
-    fn start(&mut self, ledger: &LedgerView<'_>, today: u32) -> Result<()> {
-        (self.day, self.notional) = (today, QuoteAtoms::ZERO);
-        self.profit = outcome::profit(ledger, ledger.trader(self.trader)?)?;
+    fn start(&mut self, trading: &Trading<'_>) -> Result<()> {
+        let ledger = trading.ledger.view();
+        (self.day, self.notional) = (day_of(trading.now.unix_seconds), QuoteAtoms::ZERO);
+        self.profit = outcome::profit(&ledger, ledger.trader(self.trader)?)?;
         Ok(())
     }
 
@@ -171,11 +184,11 @@ impl Session {
         if asked.largest > self.terms.order_notional_max.get() {
             return Err(EngineError::SessionOrderTooLarge);
         }
-        let spent = self.notional.get().saturating_add(asked.total);
-        if spent > self.terms.day_notional_max.get() {
+        let (spent, most) = (self.notional.get(), self.terms.day_notional_max.get());
+        if asked.total > most || spent > most.wrapping_sub(asked.total) {
             return Err(EngineError::SessionNotionalSpent);
         }
-        self.notional = QuoteAtoms::new(spent);
+        self.notional = QuoteAtoms::new(spent.wrapping_add(asked.total));
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use super::{funding, position, price::Validity};
 use crate::{
     error::{EngineError, Result},
     state::{LedgerView, MarginTier, MarketRow, PositionCell, TraderCell, row::TIERS_MAX},
-    units::{Lots, Ppm, QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
+    units::{Lots, Ppm, QuoteAtoms, QuoteDelta, TickValue, Ticks, UnixSeconds},
 };
 
 /// An account against its initial requirement.
@@ -171,18 +171,29 @@ fn held_initial(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> 
 fn ordered_initial(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> {
     let worst = position::worst_lots(position);
     let required = scaled_tier(row, row.high.bounded_notional(worst, row.tick_value))?;
-    required.checked_add(fill_loss(row, position)?)
+    required.checked_add(fill_loss(row, position))
 }
 
 /// What the resting orders of a position lose if they are filled.
+///
+/// BOUND: each part is below 2^63 ([`Ticks::bounded_notional`]).
 #[inline(always)]
-pub fn fill_loss(row: &MarketRow, position: &PositionCell) -> Result<QuoteAtoms> {
-    let bids_through = position.bid_bound.get().saturating_sub(row.low.get());
+pub const fn fill_loss(row: &MarketRow, position: &PositionCell) -> QuoteAtoms {
+    let bids = loss_between(row.low, position.bid_bound, position.open_bid_lots, row.tick_value);
     // Without asks the bound is zero, but so are the lots.
-    let asks_through = row.high.get().saturating_sub(position.ask_bound.get());
-    Ticks::new(bids_through)
-        .bounded_notional(position.open_bid_lots, row.tick_value)
-        .checked_add(Ticks::new(asks_through).bounded_notional(position.open_ask_lots, row.tick_value))
+    let asks = loss_between(position.ask_bound, row.high, position.open_ask_lots, row.tick_value);
+    QuoteAtoms::new(bids.get().wrapping_add(asks.get()))
+}
+
+/// Value of so many lots between two prices, nothing if the upper one is not above the lower one.
+///
+/// WHY: a branch and not a saturating difference, which costs twice as much even where there is none.
+#[inline(always)]
+const fn loss_between(low: Ticks, high: Ticks, lots: Lots, tick_value: TickValue) -> QuoteAtoms {
+    if high.get() <= low.get() {
+        return QuoteAtoms::ZERO;
+    }
+    Ticks::new(high.get().wrapping_sub(low.get())).bounded_notional(lots, tick_value)
 }
 
 /// Initial margin of a notional with the market's open interest taken into account.

@@ -35,13 +35,11 @@ pub fn equity(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteDelta
     Ok(equity)
 }
 
-/// What is left of the profit if all that the account has placed is executed as badly as it can be. Fails with `Overflow` or
+/// How much profit goes if all that the account has placed is executed as badly as it can be. Fails with `Overflow` or
 /// `Corrupt`.
-///
-/// WHY: with the prudent equity at hand, since whoever placed an order has examined initial margin.
 #[inline(always)]
-pub fn worst_profit(ledger: &LedgerView<'_>, trader: &TraderCell, equity: QuoteDelta) -> Result<QuoteDelta> {
-    let mut worst = equity;
+pub fn at_stake(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteAtoms> {
+    let mut stake = QuoteAtoms::ZERO;
     let mut next = trader.first_position;
     while !next.is_nil() {
         let held = ledger.position(next)?;
@@ -51,27 +49,30 @@ pub fn worst_profit(ledger: &LedgerView<'_>, trader: &TraderCell, equity: QuoteD
         }
         // WHY: a position exists only in a listed market, so nothing but the table's end is looked at.
         let row = ledger.rows.get(usize::from(held.market.get())).ok_or(EngineError::Corrupt)?;
-        worst = worst.checked_sub(orders_loss(row, held)?.as_delta()?)?;
+        stake = stake.checked_add(orders_loss(row, held)?)?;
         if !held.first_trigger.is_nil() {
-            worst = worst.checked_sub(triggers_loss(ledger, row, held)?.as_delta()?)?;
+            stake = stake.checked_add(triggers_loss(ledger, row, held)?)?;
         }
     }
-    Ok(earned(trader, worst))
+    Ok(stake)
 }
 
+/// What the account has made by trading, with its prudent equity at hand.
 #[inline(always)]
-const fn earned(trader: &TraderCell, equity: QuoteDelta) -> QuoteDelta {
+pub const fn earned(trader: &TraderCell, equity: QuoteDelta) -> QuoteDelta {
     let outside = trader.paid_in.get().wrapping_add(trader.absorbed.get().cast_signed());
     QuoteDelta::new(equity.get().wrapping_sub(outside))
 }
 
 /// What a position's open orders can lose: through the prudent prices, and by fees. A waiting one pays the taker's, and no
 /// maker pays more.
+///
+/// BOUND: value and lots of a side are below 2^63 ([`Ticks::bounded_notional`](crate::units::Ticks::bounded_notional)).
 #[inline(always)]
 fn orders_loss(row: &MarketRow, held: &PositionCell) -> Result<QuoteAtoms> {
-    let value = held.open_bid_notional.checked_add(held.open_ask_notional)?;
-    let lots = held.open_bid_lots.checked_add(held.open_ask_lots)?;
-    margin::fill_loss(row, held)?.checked_add(fees(row, value, lots)?)
+    let value = held.open_bid_notional.get().wrapping_add(held.open_ask_notional.get());
+    let lots = held.open_bid_lots.get().wrapping_add(held.open_ask_lots.get());
+    margin::fill_loss(row, held).checked_add(fees(row, QuoteAtoms::new(value), Lots::new(lots))?)
 }
 
 /// ROUND: up for each fill, and a fill is at least a lot.
