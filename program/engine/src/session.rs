@@ -133,7 +133,10 @@ impl Session {
 
     /// The same once the engine has accepted one order of this price and size in the market, after which the account was worth
     /// so much at prudent prices.
-    #[inline(always)]
+    ///
+    /// WHY: out of line, so that whoever signs himself does not pay for it.
+    #[cold]
+    #[inline(never)]
     pub fn end_order(&mut self, trading: &Trading<'_>, price: Ticks, lots: Lots, equity: QuoteDelta) -> Result<()> {
         let ledger = trading.ledger.view();
         // WHY: the order has been accepted, so nothing but the table's end is looked at, and no product is too large.
@@ -150,9 +153,9 @@ impl Session {
         // Below 2^63, so that the sum below is exact, without a sign unless all of it is a gain.
         let stake = outcome::at_stake(ledger, trader)?.as_delta()?;
         let loss = lost.wrapping_add(stake.get());
+        let within = loss.cast_unsigned() <= self.terms.day_loss_max.get();
         let gained = lost < 0 && loss <= 0;
-        let reached = !gained && loss.cast_unsigned() > self.terms.day_loss_max.get();
-        if reached { Err(EngineError::SessionLossReached) } else { Ok(()) }
+        if within || gained { Ok(()) } else { Err(EngineError::SessionLossReached) }
     }
 
     #[inline(always)]

@@ -21,11 +21,10 @@ use crate::{
     account::{own_mut, signer},
     error::{Refusal, engine},
 };
-use pinocchio::{AccountView, Address, account::RefMut, error::ProgramError};
+use pinocchio::{Address, error::ProgramError};
 use quantdesk_engine::{
     CellIndex, Generation, Result as EngineResult,
     book::Trading,
-    session::Action,
     state::{Key, Ledger, Session},
 };
 
@@ -74,25 +73,5 @@ impl Named<'_> {
             return Err(Refusal::SessionMismatch.into());
         }
         live_trader(ledger, self.trader, self.generation).map(|_| ())
-    }
-
-    /// Opens the session of somebody who wants to place an order in it. Fails as [`own_mut`], [`Session::load_mut`],
-    /// [`Self::check`] and [`Session::begin`] do.
-    ///
-    /// WHY: out of line, so that whoever signs himself does not pay for it.
-    #[cold]
-    #[inline(never)]
-    pub fn enter<'s>(
-        &self,
-        account: &'s mut AccountView,
-        program_id: &Address,
-        trading: &Trading<'_>,
-    ) -> Result<RefMut<'s, Session>, ProgramError> {
-        let bytes = own_mut(account, program_id)?;
-        let mut session = RefMut::try_map(bytes, Session::load_mut).map_err(|(_, error)| engine(error))?;
-        // The market's ledger is the one that was opened.
-        self.check(&session, &trading.ledger, &trading.market.header.ledger)?;
-        session.begin(trading, Action::Place, true).map_err(engine)?;
-        Ok(session)
     }
 }

@@ -17,10 +17,11 @@ use crate::{
     instruction::{Context, expect, trading},
 };
 use bytemuck::{Pod, Zeroable};
-use pinocchio::{ProgramResult, error::ProgramError};
+use pinocchio::{ProgramResult, account::RefMut, error::ProgramError};
 use quantdesk_engine::{
     CellIndex, EngineError, Generation, Lots, Ppm, QuoteDelta, Result as EngineResult, Side, Ticks, UnixSeconds,
     book::{Builder, NewOrder, OrderKind, SelfTrade, Trading},
+    session::Action,
     state::Session,
 };
 
@@ -193,8 +194,12 @@ fn place(
             None
         }
         Some(session) => {
+            let mut session = RefMut::try_map(own_mut(session, program_id)?, Session::load_mut)
+                .map_err(|(_, error)| engine(error))?;
             let named = Named { trader, generation: arguments.generation, signer: authority };
-            Some(named.enter(session, program_id, &trading)?)
+            named.check(&session, &trading.ledger, &trading.market.header.ledger)?;
+            session.begin(&trading, Action::Place, true).map_err(engine)?;
+            Some(session)
         }
     };
     if !arguments.valid_until.is_zero() && trading.now.unix_seconds > arguments.valid_until {
@@ -204,16 +209,10 @@ fn place(
     let equity = act(&mut trading, trader, &order).map_err(engine)?;
     match session {
         None => Ok(()),
-        Some(mut session) => leave(&mut session, &trading, bytes, equity),
+        Some(mut session) => {
+            // WHY: from the bytes again, so that whoever signs himself keeps nothing for it.
+            let again: PlaceOrder = bytemuck::try_pod_read_unaligned(bytes).map_err(|_| Refusal::DataLength)?;
+            session.end_order(&trading, again.price, again.lots, equity).map_err(engine)
+        }
     }
-}
-
-/// The second examination of a session.
-///
-/// WHY: out of line and from the bytes again, so that whoever signs himself keeps nothing for it.
-#[cold]
-#[inline(never)]
-fn leave(session: &mut Session, trading: &Trading<'_>, bytes: &[u8], equity: QuoteDelta) -> ProgramResult {
-    let arguments: PlaceOrder = bytemuck::try_pod_read_unaligned(bytes).map_err(|_| Refusal::DataLength)?;
-    session.end_order(trading, arguments.price, arguments.lots, equity).map_err(engine)
 }
