@@ -10,8 +10,8 @@ use crate::{
     book::Trading,
     error::{EngineError, Result},
     risk::{outcome, position, price},
-    state::{CashEventKind, Ledger, LedgerView, MarketRow, Session, session::SessionTerms},
-    units::{CellIndex, Lots, MarketIndex, Now, QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
+    state::{CashEventKind, Key, Ledger, LedgerView, MarketRow, Session, session::SessionTerms},
+    units::{CellIndex, Generation, Lots, MarketIndex, Now, QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
 };
 
 /// Longest life of a session: 30 days.
@@ -102,6 +102,35 @@ impl Session {
         if self.terms.actions & action.bit() == 0 { Err(EngineError::SessionAction) } else { Ok(()) }
     }
 
+    /// What comes before an order of this signer for this incarnation of the trader, in the way of everybody's orders. Fails with
+    /// `None` if it is not the session of these, or as [`Self::begin`], and with `TraderNotFound` once the trader is gone.
+    ///
+    /// WHY: out of line, so that whoever signs himself does not pay for it.
+    #[cold]
+    #[inline(never)]
+    pub fn begin_order(
+        &mut self,
+        trading: &Trading<'_>,
+        signer: &[u8; 32],
+        trader: CellIndex,
+        generation: Generation,
+    ) -> core::result::Result<(), Option<EngineError>> {
+        // The market's ledger is the one that was opened.
+        if !self.is_of(&trading.market.header.ledger, signer, trader, generation) {
+            return Err(None);
+        }
+        if trading.ledger.trader(trader)?.generation != generation {
+            return Err(Some(EngineError::TraderNotFound));
+        }
+        Ok(self.begin(trading, Action::Place, true)?)
+    }
+
+    /// Whether it is a session of this signer for this incarnation of the trader in the ledger.
+    #[inline(always)]
+    pub fn is_of(&self, ledger: &Key, signer: &[u8; 32], trader: CellIndex, generation: Generation) -> bool {
+        self.trader == trader && self.generation == generation && self.key.matches(signer) && self.ledger == *ledger
+    }
+
     /// What comes before something is done in a market that could cost something, or not. Fails with `SessionExpired`, `SessionAction`, `SessionMarket`, for a
     /// trigger with `PriceNotValidForAction` while the market's price is not fresh.
     #[inline(always)]
@@ -150,9 +179,9 @@ impl Session {
         self.count(asked)?;
         let trader = ledger.trader(self.trader)?;
         let lost = self.profit.get().wrapping_sub(outcome::earned(trader, equity).get());
-        // Below 2^63, so that the sum below is exact, without a sign unless all of it is a gain.
-        let stake = outcome::at_stake(ledger, trader)?.as_delta()?;
-        let loss = lost.wrapping_add(stake.get());
+        // Below 2^63, so that the sum is exact, without a sign unless all of it is a gain.
+        let stake = outcome::at_stake(ledger, trader)?;
+        let loss = lost.wrapping_add(stake.get().cast_signed());
         let within = loss.cast_unsigned() <= self.terms.day_loss_max.get();
         let gained = lost < 0 && loss <= 0;
         if within || gained { Ok(()) } else { Err(EngineError::SessionLossReached) }

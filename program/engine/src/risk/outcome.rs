@@ -35,8 +35,8 @@ pub fn equity(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteDelta
     Ok(equity)
 }
 
-/// How much profit goes if all that the account has placed is executed as badly as it can be. Fails with `Overflow` or
-/// `Corrupt`.
+/// How much profit goes if all that the account has placed is executed as badly as it can be, below 2^63. Fails with
+/// `Overflow` or `Corrupt`.
 #[inline(always)]
 pub fn at_stake(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteAtoms> {
     let mut stake = QuoteAtoms::ZERO;
@@ -49,12 +49,20 @@ pub fn at_stake(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteAto
         }
         // WHY: a position exists only in a listed market, so nothing but the table's end is looked at.
         let row = ledger.rows.get(usize::from(held.market.get())).ok_or(EngineError::Corrupt)?;
-        stake = stake.checked_add(orders_loss(row, held)?)?;
+        stake = raised(stake, orders_loss(row, held)?)?;
         if !held.first_trigger.is_nil() {
-            stake = stake.checked_add(triggers_loss(ledger, row, held)?)?;
+            stake = raised(stake, triggers_loss(ledger, row, held)?)?;
         }
     }
     Ok(stake)
+}
+
+/// A sum that is to stay below 2^63, as `stake` is. Fails with `Overflow`.
+#[inline(always)]
+const fn raised(stake: QuoteAtoms, loss: QuoteAtoms) -> Result<QuoteAtoms> {
+    let sum = stake.get().wrapping_add(loss.get());
+    // WHY: a sum of two numbers with a clear top bit does not wrap, so one look at the top bits is enough.
+    if (loss.get() | sum).cast_signed() < 0 { Err(EngineError::Overflow) } else { Ok(QuoteAtoms::new(sum)) }
 }
 
 /// What the account has made by trading, with its prudent equity at hand.
@@ -67,12 +75,16 @@ pub const fn earned(trader: &TraderCell, equity: QuoteDelta) -> QuoteDelta {
 /// What a position's open orders can lose: through the prudent prices, and by fees. A waiting one pays the taker's, and no
 /// maker pays more.
 ///
-/// BOUND: value and lots of a side are below 2^63 ([`Ticks::bounded_notional`](crate::units::Ticks::bounded_notional)).
+/// BOUND: neither side may lead to a position above `position_max`, so the lots of both are at most twice that, and their value
+/// is below 2^63 at whatever prices (see [`Ticks::bounded_notional`](crate::units::Ticks::bounded_notional)). A loss by fills is
+/// at most that less a tick for each lot, and a fee is a hundredth of it: with an atom for each lot all is below 2^64.
 #[inline(always)]
 fn orders_loss(row: &MarketRow, held: &PositionCell) -> Result<QuoteAtoms> {
     let value = held.open_bid_notional.get().wrapping_add(held.open_ask_notional.get());
     let lots = held.open_bid_lots.get().wrapping_add(held.open_ask_lots.get());
-    margin::fill_loss(row, held).checked_add(fees(row, QuoteAtoms::new(value), Lots::new(lots))?)
+    // ROUND: up for each fill, and a fill is at least a lot.
+    let fees = QuoteAtoms::new(value).ppm_ceil(row.taker_fee)?.get().wrapping_add(lots);
+    Ok(QuoteAtoms::new(margin::fill_loss(row, held).get().wrapping_add(fees)))
 }
 
 /// ROUND: up for each fill, and a fill is at least a lot.

@@ -65,11 +65,7 @@ impl Named<'_> {
     /// or with `TraderNotFound` once the trader is gone.
     #[inline(always)]
     pub fn check(&self, session: &Session, ledger: &Ledger<'_>, address: &Key) -> Result<(), ProgramError> {
-        let matches = session.trader == self.trader
-            && session.generation == self.generation
-            && session.key.matches(self.signer.as_array())
-            && session.ledger == *address;
-        if !matches {
+        if !session.is_of(address, self.signer.as_array(), self.trader, self.generation) {
             return Err(Refusal::SessionMismatch.into());
         }
         live_trader(ledger, self.trader, self.generation).map(|_| ())

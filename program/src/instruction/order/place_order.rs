@@ -10,7 +10,7 @@
 //! `book_sequence_max`, `FieldInvalid` for bytes that mean nothing, and as [`super::trade`] and
 //! [`quantdesk_engine::book::Trading::place_order_for`].
 
-use super::{Named, session::ACCOUNTS_WITH_SESSION, tradable_trader};
+use super::{session::ACCOUNTS_WITH_SESSION, tradable_trader};
 use crate::{
     account::{own_mut, signer},
     error::{Refusal, engine},
@@ -21,7 +21,6 @@ use pinocchio::{ProgramResult, account::RefMut, error::ProgramError};
 use quantdesk_engine::{
     CellIndex, EngineError, Generation, Lots, Ppm, QuoteDelta, Result as EngineResult, Side, Ticks, UnixSeconds,
     book::{Builder, NewOrder, OrderKind, SelfTrade, Trading},
-    session::Action,
     state::Session,
 };
 
@@ -196,9 +195,9 @@ fn place(
         Some(session) => {
             let mut session = RefMut::try_map(own_mut(session, program_id)?, Session::load_mut)
                 .map_err(|(_, error)| engine(error))?;
-            let named = Named { trader, generation: arguments.generation, signer: authority };
-            named.check(&session, &trading.ledger, &trading.market.header.ledger)?;
-            session.begin(&trading, Action::Place, true).map_err(engine)?;
+            session
+                .begin_order(&trading, authority.as_array(), trader, arguments.generation)
+                .map_err(|error| error.map_or_else(|| Refusal::SessionMismatch.into(), engine))?;
             Some(session)
         }
     };
