@@ -9,7 +9,7 @@
 use crate::{
     book::Trading,
     error::{EngineError, Result},
-    risk::{outcome, position, price},
+    risk::{margin, outcome, position, price},
     state::{CashEventKind, Key, Ledger, LedgerView, MarketRow, Session, session::SessionTerms},
     units::{CellIndex, Generation, Lots, MarketIndex, Now, QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
 };
@@ -156,35 +156,31 @@ impl Session {
     /// account's worst profit is further below what it had at the day's start than the session may lose.
     #[inline(always)]
     pub fn end(&mut self, ledger: &LedgerView<'_>, asked: Asked) -> Result<()> {
-        let equity = outcome::equity(ledger, ledger.trader(self.trader)?)?;
-        self.end_with(ledger, asked, equity)
+        // WHY: any time will do, since nothing but the validity of prices depends on it.
+        let margin = margin::initial_and::<true>(ledger, ledger.trader(self.trader)?, UnixSeconds::ZERO)?;
+        self.end_with(asked, margin.worst)
     }
 
-    /// The same once the engine has accepted one order of this price and size in the market, after which the account was worth
-    /// so much at prudent prices.
+    /// The same once the engine has accepted one order of this price and size in the market, with the account's worst profit after
+    /// it.
     ///
     /// WHY: out of line, so that whoever signs himself does not pay for it.
     #[cold]
     #[inline(never)]
-    pub fn end_order(&mut self, trading: &Trading<'_>, price: Ticks, lots: Lots, equity: QuoteDelta) -> Result<()> {
-        let ledger = trading.ledger.view();
+    pub fn end_order(&mut self, trading: &Trading<'_>, price: Ticks, lots: Lots, worst: QuoteDelta) -> Result<()> {
         // WHY: the order has been accepted, so nothing but the table's end is looked at, and no product is too large.
-        let row = ledger.rows.get(usize::from(trading.market.header.index.get())).ok_or(EngineError::Corrupt)?;
+        let row =
+            trading.ledger.rows.get(usize::from(trading.market.header.index.get())).ok_or(EngineError::Corrupt)?;
         let value = counted_price(row, price).bounded_notional(lots, row.tick_value).get();
-        self.end_with(&ledger, Asked { largest: value, total: value }, equity)
+        self.end_with(Asked { largest: value, total: value }, worst)
     }
 
     #[inline(always)]
-    fn end_with(&mut self, ledger: &LedgerView<'_>, asked: Asked, equity: QuoteDelta) -> Result<()> {
+    fn end_with(&mut self, asked: Asked, worst: QuoteDelta) -> Result<()> {
         self.count(asked)?;
-        let trader = ledger.trader(self.trader)?;
-        let lost = self.profit.get().wrapping_sub(outcome::earned(trader, equity).get());
-        // Below 2^63, so that the sum is exact, without a sign unless all of it is a gain.
-        let stake = outcome::at_stake(ledger, trader)?;
-        let loss = lost.wrapping_add(stake.get().cast_signed());
-        let within = loss.cast_unsigned() <= self.terms.day_loss_max.get();
-        let gained = lost < 0 && loss <= 0;
-        if within || gained { Ok(()) } else { Err(EngineError::SessionLossReached) }
+        let loss = self.profit.get().wrapping_sub(worst.get());
+        let reached = loss > 0 && loss.cast_unsigned() > self.terms.day_loss_max.get();
+        if reached { Err(EngineError::SessionLossReached) } else { Ok(()) }
     }
 
     #[inline(always)]

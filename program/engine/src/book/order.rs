@@ -76,8 +76,8 @@ pub struct Placed {
     pub resting: Option<(NodeIndex, Sequence)>,
     /// Handle of the order if it waits: nothing else has become of it yet.
     pub waiting: Option<(NodeIndex, Sequence)>,
-    /// What the account is worth after it at prudent prices, as initial margin says.
-    pub equity: QuoteDelta,
+    /// The account's worst profit after it, if asked for; see [`InitialMargin::worst`](crate::risk::margin::InitialMargin).
+    pub worst: QuoteDelta,
 }
 
 impl OrderKind {

@@ -18,54 +18,39 @@ use crate::{
     error::{EngineError, Result},
     math,
     state::{Condition, LedgerView, MarketRow, PositionCell, Reference, TraderCell, TriggerCell},
-    units::{Lots, QuoteAtoms, QuoteDelta, Side},
+    units::{Lots, QuoteAtoms, QuoteDelta, Side, UnixSeconds},
 };
 
 /// What the account has made by trading. Fails with `Overflow` or `Corrupt`.
 pub fn profit(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteDelta> {
-    Ok(earned(trader, equity(ledger, trader)?))
+    // WHY: any time will do, since nothing but the validity of prices depends on it.
+    Ok(earned(trader, margin::initial(ledger, trader, UnixSeconds::ZERO)?.equity))
 }
 
-/// Prudent equity, as initial margin reckons it. Fails with `Overflow` or `Corrupt`.
-pub fn equity(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteDelta> {
-    let mut equity = trader.cash.get();
-    for (_, held) in ledger.positions(trader) {
-        equity = equity.checked_add(margin::unrealised_prudent(ledger.row(held.market)?, held)?)?;
-    }
-    Ok(equity)
-}
-
-/// How much profit goes if all that the account has placed is executed as badly as it can be, below 2^63. Fails with
-/// `Overflow` or `Corrupt`.
+/// What is left of the profit, with this prudent equity, once so much that is at stake is lost. Fails with `Overflow`.
 #[inline(always)]
-pub fn at_stake(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteAtoms> {
-    let mut stake = QuoteAtoms::ZERO;
-    let mut next = trader.first_position;
-    while !next.is_nil() {
-        let held = ledger.position(next)?;
-        next = held.next;
-        if held.orders == 0 && held.first_trigger.is_nil() {
-            continue;
-        }
-        // WHY: a position exists only in a listed market, so nothing but the table's end is looked at.
-        let row = ledger.rows.get(usize::from(held.market.get())).ok_or(EngineError::Corrupt)?;
-        stake = raised(stake, orders_loss(row, held)?)?;
-        if !held.first_trigger.is_nil() {
-            stake = raised(stake, triggers_loss(ledger, row, held)?)?;
-        }
-    }
-    Ok(stake)
+pub fn worst_profit(trader: &TraderCell, equity: QuoteDelta, stake: QuoteAtoms) -> Result<QuoteDelta> {
+    // Below 2^63 as [`raised`] leaves it, so that the difference is above the equity just if it is too low for 64 bits.
+    let rest = QuoteDelta::new(equity.get().wrapping_sub(stake.get().cast_signed()));
+    if rest > equity { Err(EngineError::Overflow) } else { Ok(earned(trader, rest)) }
+}
+
+/// What a position's orders and triggers can lose.
+#[inline(always)]
+pub fn at_stake(ledger: &LedgerView<'_>, row: &MarketRow, held: &PositionCell) -> Result<QuoteAtoms> {
+    let loss = orders_loss(row, held)?;
+    if held.first_trigger.is_nil() { Ok(loss) } else { raised(loss, triggers_loss(ledger, row, held)?) }
 }
 
 /// A sum that is to stay below 2^63, as `stake` is. Fails with `Overflow`.
 #[inline(always)]
-const fn raised(stake: QuoteAtoms, loss: QuoteAtoms) -> Result<QuoteAtoms> {
+pub const fn raised(stake: QuoteAtoms, loss: QuoteAtoms) -> Result<QuoteAtoms> {
     let sum = stake.get().wrapping_add(loss.get());
     // WHY: a sum of two numbers with a clear top bit does not wrap, so one look at the top bits is enough.
     if (loss.get() | sum).cast_signed() < 0 { Err(EngineError::Overflow) } else { Ok(QuoteAtoms::new(sum)) }
 }
 
-/// What the account has made by trading, with its prudent equity at hand.
+/// What the account has made by trading if its prudent equity is this.
 #[inline(always)]
 pub const fn earned(trader: &TraderCell, equity: QuoteDelta) -> QuoteDelta {
     let outside = trader.paid_in.get().wrapping_add(trader.absorbed.get().cast_signed());

@@ -149,7 +149,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     if arguments.is_brought() {
         return process_brought(context);
     }
-    place(context, &arguments, |trading, trader, order| trading.submit_order(trader, order))
+    place(context, &arguments, |trading, trader, order, staked| trading.submit_order(trader, order, staked))
 }
 
 /// The same with a builder. He is paid by the account, and a session has no way out for cash: it names none.
@@ -160,21 +160,21 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
 fn process_brought(context: &mut Context<'_>) -> ProgramResult {
     let arguments: PlaceOrder = context.arguments()?;
     let (builder, in_session) = (arguments.builder(), context.accounts.len() == ACCOUNTS_WITH_SESSION);
-    place(context, &arguments, |trading, trader, order| {
+    place(context, &arguments, |trading, trader, order, _| {
         if in_session {
             return Err(EngineError::SessionAction);
         }
-        trading.place_order_for(trader, order, &builder).map(|placed| placed.equity)
+        trading.place_order_for(trader, order, &builder).map(|placed| placed.worst)
     })
 }
 
-/// Opens the accounts, checks that the signer may trade for the trader, and places with `act`, which returns what the account
-/// is worth then. As [`super::trade`], and between the two examinations of a session if there is one.
+/// Opens the accounts, checks that the signer may trade for the trader, and places with `act`, which returns the
+/// account's worst profit then if there is a session. As [`super::trade`], and between the two examinations of a session if there is one.
 #[inline(always)]
 fn place(
     context: &mut Context<'_>,
     arguments: &PlaceOrder,
-    act: impl FnOnce(&mut Trading<'_>, CellIndex, &NewOrder) -> EngineResult<QuoteDelta>,
+    act: impl FnOnce(&mut Trading<'_>, CellIndex, &NewOrder, bool) -> EngineResult<QuoteDelta>,
 ) -> ProgramResult {
     let order = arguments.order()?;
     let (trader, program_id, bytes) = (context.head.trader, context.program_id, context.arguments);
@@ -205,13 +205,13 @@ fn place(
         return Err(Refusal::InstructionExpired.into());
     }
     trading.require_unmoved(arguments.book_sequence_max).map_err(engine)?;
-    let equity = act(&mut trading, trader, &order).map_err(engine)?;
+    let worst = act(&mut trading, trader, &order, session.is_some()).map_err(engine)?;
     match session {
         None => Ok(()),
         Some(mut session) => {
             // WHY: from the bytes again, so that whoever signs himself keeps nothing for it.
             let again: PlaceOrder = bytemuck::try_pod_read_unaligned(bytes).map_err(|_| Refusal::DataLength)?;
-            session.end_order(&trading, again.price, again.lots, equity).map_err(engine)
+            session.end_order(&trading, again.price, again.lots, worst).map_err(engine)
         }
     }
 }
