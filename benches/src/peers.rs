@@ -116,6 +116,8 @@ pub const ALL: [Peer; 17] = [
 pub mod target {
     /// A resting order with margin check, one position.
     pub const PLACE: u64 = 1_000;
+    /// What an order costs more if a session signs it.
+    pub const SESSION: u64 = 250;
     /// Each further position in the margin check.
     pub const POSITION: u64 = 110;
     /// Cancel by handle.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    cases::{blocks, depth_stages, fills, ladders, life, margin, orders, others, risk, targets, triggers},
+    cases::{access, blocks, depth_stages, fills, ladders, life, margin, orders, others, risk, targets, triggers},
     samples,
     table::number,
     vm::Vm,
@@ -33,6 +33,7 @@ pub fn page() -> Result<String> {
     let life = life::tables(&mut vm).context("markets, queue and pool")?;
     let blocks = blocks::measure(&mut vm, middle)?;
     let samples = samples::measure(&mut vm)?;
+    let session = access::surcharge(&mut vm, &stages)?;
     let findings = targets::Findings {
         samples: &samples,
         fills: &fills,
@@ -41,6 +42,7 @@ pub fn page() -> Result<String> {
         others: &others,
         risk: &risk,
         blocks: &blocks,
+        session,
     };
     let summary = [targets::units(&findings), targets::capacity(&blocks), samples::table(&samples)];
     let tables = summary

@@ -76,12 +76,22 @@ fn settings() -> Vec<Case> {
     ]
 }
 
-/// Measures an instruction of Alice as her session signs it, on a day that has begun.
+/// What an order costs more if a session signs it than if its owner does, at the depth where that is most.
+pub fn surcharge(vm: &mut Vm, stages: &[Stage]) -> Result<u64> {
+    let mut most = 0;
+    for stage in stages {
+        let order = stage.order(&bid(MARK - HALF, SOL).post_only().build());
+        let by_owner = vm.accepted(&stage.desk, &order)?;
+        most = most.max(by_session(vm, stage.clone(), order)?.saturating_sub(by_owner));
+    }
+    Ok(most)
+}
+
+/// Measures an instruction of Alice as her session signs it, on a day that has begun with an order that left nothing.
 fn by_session(vm: &mut Vm, mut stage: Stage, instruction: Instruction) -> Result<u64> {
-    let (key, alice) = (open(&mut stage)?, stage.alice);
-    let first = stage.order(&bid(MARK / 2, SOL).build());
+    let key = open(&mut stage)?;
+    let first = stage.order(&bid(MARK / 2, SOL).immediate_or_cancel().build());
     stage.desk.chain.send(stage.desk.venue.in_session(first, key))?;
-    stage.desk.chain.send(stage.cancel_newest(&alice)?)?;
     vm.accepted(&stage.desk, &stage.desk.venue.in_session(instruction, key))
 }
 

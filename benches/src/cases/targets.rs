@@ -26,6 +26,8 @@ pub struct Findings<'a> {
     pub risk: &'a Risk,
     /// Blocks.
     pub blocks: &'a Blocks,
+    /// What an order costs more if a session signs it.
+    pub session: u64,
 }
 
 /// One line of the summary.
@@ -104,6 +106,13 @@ fn other_lines(findings: &Findings<'_>) -> Vec<Line> {
     const WORST: &str = "worst case";
     let others = findings.others;
     vec![
+        Line {
+            operation: "PlaceOrder by session over owner-signed",
+            basis: WORST,
+            units: Some(findings.session),
+            target: target::SESSION,
+            peer: None,
+        },
         line(
             "replace 10 quotes",
             "ReplaceQuotes, depth 250",

@@ -9,9 +9,9 @@
 use crate::{
     book::Trading,
     error::{EngineError, Result},
-    risk::{outcome, position, price},
-    state::{CashEventKind, Ledger, LedgerView, MarketRow, Session, session::SessionTerms},
-    units::{CellIndex, Lots, MarketIndex, Now, QuoteAtoms, Ticks, UnixSeconds},
+    risk::{margin, outcome, position, price},
+    state::{CashEventKind, Key, Ledger, LedgerView, MarketRow, Session, session::SessionTerms},
+    units::{CellIndex, Generation, Lots, MarketIndex, Now, QuoteAtoms, QuoteDelta, Ticks, UnixSeconds},
 };
 
 /// Longest life of a session: 30 days.
@@ -74,8 +74,12 @@ impl Asked {
 /// An order counts at its price or at the mark, whichever is higher; what no number holds, as the largest there is.
 #[inline(always)]
 fn value(row: &MarketRow, price: Ticks, lots: Lots) -> u64 {
-    let price = if price > row.mark { price } else { row.mark };
-    price.notional(lots, row.tick_value).unwrap_or(QuoteAtoms::MAX).get()
+    counted_price(row, price).notional(lots, row.tick_value).unwrap_or(QuoteAtoms::MAX).get()
+}
+
+#[inline(always)]
+fn counted_price(row: &MarketRow, price: Ticks) -> Ticks {
+    if price > row.mark { price } else { row.mark }
 }
 
 impl SessionTerms {
@@ -98,6 +102,35 @@ impl Session {
         if self.terms.actions & action.bit() == 0 { Err(EngineError::SessionAction) } else { Ok(()) }
     }
 
+    /// What comes before an order of this signer for this incarnation of the trader, in the way of everybody's orders. Fails with
+    /// `None` if it is not the session of these, or as [`Self::begin`], and with `TraderNotFound` once the trader is gone.
+    ///
+    /// WHY: out of line, so that whoever signs himself does not pay for it.
+    #[cold]
+    #[inline(never)]
+    pub fn begin_order(
+        &mut self,
+        trading: &Trading<'_>,
+        signer: &[u8; 32],
+        trader: CellIndex,
+        generation: Generation,
+    ) -> core::result::Result<(), Option<EngineError>> {
+        // The market's ledger is the one that was opened.
+        if !self.is_of(&trading.market.header.ledger, signer, trader, generation) {
+            return Err(None);
+        }
+        if trading.ledger.trader(trader)?.generation != generation {
+            return Err(Some(EngineError::TraderNotFound));
+        }
+        Ok(self.begin(trading, Action::Place, true)?)
+    }
+
+    /// Whether it is a session of this signer for this incarnation of the trader in the ledger.
+    #[inline(always)]
+    pub fn is_of(&self, ledger: &Key, signer: &[u8; 32], trader: CellIndex, generation: Generation) -> bool {
+        self.trader == trader && self.generation == generation && self.key.matches(signer) && self.ledger == *ledger
+    }
+
     /// What comes before something is done in a market that could cost something, or not. Fails with `SessionExpired`, `SessionAction`, `SessionMarket`, for a
     /// trigger with `PriceNotValidForAction` while the market's price is not fresh.
     #[inline(always)]
@@ -115,7 +148,7 @@ impl Session {
             // WHY: what it could lose is reckoned at the board's prices, so there must be some.
             trading.ledger.row(market)?.require(price::Action::Place, now)?;
         }
-        self.begin_day(&trading.ledger.view(), now)
+        self.begin_day(trading, now)
     }
 
     /// What comes after it, once the engine has accepted it, unless it could cost nothing. Fails with `SessionOrderTooLarge`
@@ -123,10 +156,30 @@ impl Session {
     /// account's worst profit is further below what it had at the day's start than the session may lose.
     #[inline(always)]
     pub fn end(&mut self, ledger: &LedgerView<'_>, asked: Asked) -> Result<()> {
+        // WHY: any time will do, since nothing but the validity of prices depends on it.
+        let margin = margin::initial_and::<true>(ledger, ledger.trader(self.trader)?, UnixSeconds::ZERO)?;
+        self.end_with(asked, margin.worst)
+    }
+
+    /// The same once the engine has accepted one order of this price and size in the market, with the account's worst profit after
+    /// it.
+    ///
+    /// WHY: out of line, so that whoever signs himself does not pay for it.
+    #[cold]
+    #[inline(never)]
+    pub fn end_order(&mut self, trading: &Trading<'_>, price: Ticks, lots: Lots, worst: QuoteDelta) -> Result<()> {
+        // WHY: the order has been accepted, so nothing but the table's end is looked at, and no product is too large.
+        let row =
+            trading.ledger.rows.get(usize::from(trading.market.header.index.get())).ok_or(EngineError::Corrupt)?;
+        let value = counted_price(row, price).bounded_notional(lots, row.tick_value).get();
+        self.end_with(Asked { largest: value, total: value }, worst)
+    }
+
+    #[inline(always)]
+    fn end_with(&mut self, asked: Asked, worst: QuoteDelta) -> Result<()> {
         self.count(asked)?;
-        let worst = outcome::worst_profit(ledger, ledger.trader(self.trader)?)?;
         let loss = self.profit.get().wrapping_sub(worst.get());
-        let reached = loss > 0 && loss.unsigned_abs() > self.terms.day_loss_max.get();
+        let reached = loss > 0 && loss.cast_unsigned() > self.terms.day_loss_max.get();
         if reached { Err(EngineError::SessionLossReached) } else { Ok(()) }
     }
 
@@ -137,17 +190,20 @@ impl Session {
     }
 
     #[inline(always)]
-    fn begin_day(&mut self, ledger: &LedgerView<'_>, now: UnixSeconds) -> Result<()> {
-        let today = day_of(now);
-        if self.day == today { Ok(()) } else { self.start(ledger, today) }
+    fn begin_day(&mut self, trading: &Trading<'_>, now: UnixSeconds) -> Result<()> {
+        // Below 2^32 times 2^17. In a day before this one the difference wraps, and is long.
+        let began = u64::from(self.day).wrapping_mul(DAY_SECONDS);
+        let same = now.since(UnixSeconds::ZERO).wrapping_sub(began) < DAY_SECONDS;
+        if same { Ok(()) } else { self.start(trading) }
     }
 
     /// WHY: out of line, since it is once a day.
     #[cold]
     #[inline(never)]
-    fn start(&mut self, ledger: &LedgerView<'_>, today: u32) -> Result<()> {
-        (self.day, self.notional) = (today, QuoteAtoms::ZERO);
-        self.profit = outcome::profit(ledger, ledger.trader(self.trader)?)?;
+    fn start(&mut self, trading: &Trading<'_>) -> Result<()> {
+        let ledger = trading.ledger.view();
+        (self.day, self.notional) = (day_of(trading.now.unix_seconds), QuoteAtoms::ZERO);
+        self.profit = outcome::profit(&ledger, ledger.trader(self.trader)?)?;
         Ok(())
     }
 
@@ -156,11 +212,11 @@ impl Session {
         if asked.largest > self.terms.order_notional_max.get() {
             return Err(EngineError::SessionOrderTooLarge);
         }
-        let spent = self.notional.get().saturating_add(asked.total);
-        if spent > self.terms.day_notional_max.get() {
+        let (spent, most) = (self.notional.get(), self.terms.day_notional_max.get());
+        if asked.total > most || spent > most.wrapping_sub(asked.total) {
             return Err(EngineError::SessionNotionalSpent);
         }
-        self.notional = QuoteAtoms::new(spent);
+        self.notional = QuoteAtoms::new(spent.wrapping_add(asked.total));
         Ok(())
     }
 }

@@ -51,9 +51,13 @@ macro_rules! unit {
             }
 
             /// Sum. Fails with `Overflow`.
+            ///
+            /// WHY: a sum that did not overflow is below a part of it just if the other part is negative. Written so, it is
+            /// one comparison for numbers without a sign, and not the flag that the standard library's is made of.
             #[inline(always)]
             pub fn checked_add(self, other: Self) -> Result<Self> {
-                self.0.checked_add(other.0).map(Self).ok_or(EngineError::Overflow)
+                let sum = Self(self.0.wrapping_add(other.0));
+                if (sum < self) == (other < Self::ZERO) { Ok(sum) } else { Err(EngineError::Overflow) }
             }
 
             /// Difference. Fails with `Overflow`.

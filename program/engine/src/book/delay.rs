@@ -87,7 +87,7 @@ impl Trading<'_> {
     /// WHY: out of line, since most markets have no delay.
     #[cold]
     #[inline(never)]
-    pub(super) fn delay(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Option<Placed>> {
+    pub(super) fn delay(&mut self, trader: CellIndex, order: &NewOrder, staked: bool) -> Result<Option<Placed>> {
         self.run_due(RUNS_AHEAD, STEPS_AHEAD)?;
         match order.kind {
             // Nothing can be promised about a later moment.
@@ -106,7 +106,7 @@ impl Trading<'_> {
         if order.reduce_only && !self.may_wait(trader)? {
             return Ok(None);
         }
-        self.queue(trader, position, order).map(Some)
+        self.queue(trader, position, order, staked).map(Some)
     }
 
     /// Whether a reduce-only order has to wait: the account meets maintenance margin.
@@ -124,7 +124,7 @@ impl Trading<'_> {
     ///
     /// Fails with `OrderNotDelayable` if it would stop at its owner's own orders, with `OrderExpired` if it could end before
     /// it is due, with `TakersTooMany`, and as [`Trading::place_order`].
-    fn queue(&mut self, trader: CellIndex, position: CellIndex, order: &NewOrder) -> Result<Placed> {
+    fn queue(&mut self, trader: CellIndex, position: CellIndex, order: &NewOrder, staked: bool) -> Result<Placed> {
         let header = &self.market.header;
         if order.self_trade != SelfTrade::CancelMaker {
             return Err(EngineError::OrderNotDelayable);
@@ -151,12 +151,14 @@ impl Trading<'_> {
         self.record_order(TradeEventKind::TakerQueued, &taker, order, sequence)?;
         self.note_parent(position, order, Lots::ZERO, Some(handle))?;
         self.check_limits(position, worst_before, interest)?;
-        if !order.reduce_only {
-            self.check_risk(trader, None)?;
-        }
+        let worst = if order.reduce_only {
+            self.initial_margin(trader, staked)?.worst
+        } else {
+            self.check_risk(trader, None, staked)?
+        };
         let (filled, quote, fee) = (Lots::ZERO, QuoteAtoms::ZERO, QuoteAtoms::ZERO);
         let builder_fee = QuoteAtoms::ZERO;
-        Ok(Placed { filled, quote, fee, builder_fee, resting: None, waiting: Some((handle, sequence)) })
+        Ok(Placed { filled, quote, fee, builder_fee, resting: None, waiting: Some((handle, sequence)), worst })
     }
 
     /// Runs takers that are due, at most `runs` times and at most `steps` orders met each time. Returns how many times.

@@ -315,7 +315,7 @@ impl Trading<'_> {
         };
         self.put_ladder(position, number, wanted)?;
         self.check_limits(position, worst_before, interest_before)?;
-        self.check_risk(trader, None)?;
+        self.check_risk(trader, None, false)?;
         Ok(true)
     }
 

@@ -62,7 +62,7 @@ impl Trading<'_> {
             return self.cancel_while(position, limit, |_| Ok(true));
         }
         self.narrow_bounds(position)?;
-        let before = self.initial_margin(target)?;
+        let before = self.initial_margin(target, false)?;
         if !before.validity.allows(Action::Liquidate) {
             return Err(EngineError::PriceNotValidForAction);
         }

@@ -1,6 +1,6 @@
 //! What a trader asks for and what it got.
 
-use crate::units::{Lots, NodeIndex, QuoteAtoms, Sequence, Side, Ticks, UnixSeconds};
+use crate::units::{Lots, NodeIndex, QuoteAtoms, QuoteDelta, Sequence, Side, Ticks, UnixSeconds};
 
 /// How an order behaves when it meets the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub struct Placed {
     pub resting: Option<(NodeIndex, Sequence)>,
     /// Handle of the order if it waits: nothing else has become of it yet.
     pub waiting: Option<(NodeIndex, Sequence)>,
+    /// The account's worst profit after it, if asked for; see [`InitialMargin::worst`](crate::risk::margin::InitialMargin).
+    pub worst: QuoteDelta,
 }
 
 impl OrderKind {

@@ -58,7 +58,7 @@ impl Trading<'_> {
         }
         placed.builder_fee = self.pay_builder(trader, placed.quote, builder)?;
         if !placed.builder_fee.is_zero() {
-            self.check_risk(trader, before)?;
+            self.check_risk(trader, before, false)?;
         }
         Ok(placed)
     }

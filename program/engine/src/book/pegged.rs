@@ -24,7 +24,7 @@ impl Trading<'_> {
     /// Fails as [`Trading::place_order`] does.
     #[cold]
     #[inline(never)]
-    pub(super) fn place_pegged(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+    pub(super) fn place_pegged(&mut self, trader: CellIndex, order: &NewOrder, staked: bool) -> Result<Placed> {
         self.check_order(order)?;
         let post_only = NewOrder { kind: OrderKind::PostOnly, price: self.price_for_sale(order)?, ..*order };
         let position = account::position_in(&mut self.ledger, trader, self.market.header.index)?;
@@ -44,7 +44,7 @@ impl Trading<'_> {
         };
         self.note_parent(position, order, Lots::ZERO, resting.map(|(handle, _)| handle))?;
         self.check_limits(position, worst_before, interest_before)?;
-        self.check_risk(trader, before)?;
+        let worst = self.check_risk(trader, before, staked)?;
         Ok(Placed {
             filled: Lots::ZERO,
             quote: QuoteAtoms::ZERO,
@@ -52,6 +52,7 @@ impl Trading<'_> {
             builder_fee: QuoteAtoms::ZERO,
             resting,
             waiting: None,
+            worst,
         })
     }
 

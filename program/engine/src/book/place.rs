@@ -31,35 +31,42 @@ impl Trading<'_> {
     /// where takers wait, also with `OrderNotDelayable` or `TakersTooMany`.
     #[inline(always)]
     pub fn place_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
-        self.place_and(trader, order, |placed| placed)
+        self.place_and(trader, order, false, |placed| placed)
     }
 
-    /// The same for whom what became of the order is in the trail.
+    /// The same for whom what became of the order is in the trail. Returns the account's worst profit after it if that is asked
+    /// for (`staked`), else nothing of meaning.
     ///
     /// WHY: what nobody reads need not be in memory.
     #[inline(always)]
-    pub fn submit_order(&mut self, trader: CellIndex, order: &NewOrder) -> Result<()> {
-        self.place_and(trader, order, |_| ())
+    pub fn submit_order(&mut self, trader: CellIndex, order: &NewOrder, staked: bool) -> Result<QuoteDelta> {
+        self.place_and(trader, order, staked, |placed| placed.worst)
     }
 
     /// Places an order and tells what became of it, each way for itself: the rare ones return it in memory, and the others
     /// should not have to.
     #[inline(always)]
-    fn place_and<T>(&mut self, trader: CellIndex, order: &NewOrder, tell: impl Fn(Placed) -> T) -> Result<T> {
+    fn place_and<T>(
+        &mut self,
+        trader: CellIndex,
+        order: &NewOrder,
+        staked: bool,
+        tell: impl Fn(Placed) -> T,
+    ) -> Result<T> {
         if self.market.header.taker_delay > 0
-            && let Some(waiting) = self.delay(trader, order)?
+            && let Some(waiting) = self.delay(trader, order, staked)?
         {
             return Ok(tell(waiting));
         }
         let (kind, price) = match order.kind {
             OrderKind::PostOnlySlide => (OrderKind::PostOnly, self.slid_price(order.side, order.price)?),
-            OrderKind::Pegged => return self.place_pegged(trader, order).map(tell),
+            OrderKind::Pegged => return self.place_pegged(trader, order, staked).map(tell),
             kind => (kind, order.price),
         };
         // WHY: everything below is inlined twice, with the side known, so that no branch on it is left.
         match order.side {
-            Side::Bid => self.place(trader, &NewOrder { side: Side::Bid, kind, price, ..*order }).map(tell),
-            Side::Ask => self.place(trader, &NewOrder { side: Side::Ask, kind, price, ..*order }).map(tell),
+            Side::Bid => self.place(trader, &NewOrder { side: Side::Bid, kind, price, ..*order }, staked).map(tell),
+            Side::Ask => self.place(trader, &NewOrder { side: Side::Ask, kind, price, ..*order }, staked).map(tell),
         }
     }
 
@@ -84,7 +91,7 @@ impl Trading<'_> {
     }
 
     #[inline(always)]
-    fn place(&mut self, trader: CellIndex, order: &NewOrder) -> Result<Placed> {
+    fn place(&mut self, trader: CellIndex, order: &NewOrder, staked: bool) -> Result<Placed> {
         let match_limit = if self.check_order(order)? {
             self.drop_unbearable(trader, order.side, order.price, order.match_limit)?
         } else {
@@ -109,9 +116,9 @@ impl Trading<'_> {
         let resting = self.rest_remainder(&taker, order)?;
         self.note_parent(position, order, taker.filled(), resting.map(|(handle, _)| handle))?;
         self.check_limits(position, worst_before, interest_before)?;
-        self.check_risk(trader, before)?;
+        let worst = self.check_risk(trader, before, staked)?;
         let (filled, quote, fee, builder_fee) = (taker.filled(), taker.quote(), taker.fee, QuoteAtoms::ZERO);
-        Ok(Placed { filled, quote, fee, builder_fee, resting, waiting: None })
+        Ok(Placed { filled, quote, fee, builder_fee, resting, waiting: None, worst })
     }
 
     /// Whether the taker crosses the best offer.
@@ -142,9 +149,20 @@ impl Trading<'_> {
 
     /// WHY: out of line, since it is asked for from both sides of `place_order`, before and after.
     #[inline(never)]
-    pub(super) fn initial_margin(&self, trader: CellIndex) -> Result<InitialMargin> {
+    pub(super) fn initial_margin(&self, trader: CellIndex, staked: bool) -> Result<InitialMargin> {
+        if staked {
+            return self.margin_and_worst(trader);
+        }
         let view = self.ledger.view();
         margin::initial(&view, view.trader(trader)?, self.now.unix_seconds)
+    }
+
+    /// WHY: out of line, since it is for sessions alone.
+    #[cold]
+    #[inline(never)]
+    fn margin_and_worst(&self, trader: CellIndex) -> Result<InitialMargin> {
+        let view = self.ledger.view();
+        margin::initial_and::<true>(&view, view.trader(trader)?, self.now.unix_seconds)
     }
 
     /// WHY: out of line, since most orders do not ask.
@@ -152,7 +170,7 @@ impl Trading<'_> {
     pub(super) fn standing(&self, trader: CellIndex) -> Result<Standing> {
         let view = self.ledger.view();
         let equity = margin::maintenance(&view, view.trader(trader)?, self.now.unix_seconds)?.equity;
-        Ok(Standing { excess: self.initial_margin(trader)?.excess()?, equity })
+        Ok(Standing { excess: self.initial_margin(trader, false)?.excess()?, equity })
     }
 
     /// Everything that can be said about an order before it meets the book. Returns whether it takes, and the
@@ -357,17 +375,20 @@ impl Trading<'_> {
     }
 
     /// R1: the order ends at or above initial margin with every price it rests on valid, or it was reduce-only and made
-    /// nothing worse.
+    /// nothing worse. Returns the account's worst profit if that is asked for.
     #[inline(always)]
-    pub(super) fn check_risk(&self, trader: CellIndex, before: Option<Standing>) -> Result<()> {
-        let after = self.initial_margin(trader)?;
+    pub(super) fn check_risk(&self, trader: CellIndex, before: Option<Standing>, staked: bool) -> Result<QuoteDelta> {
+        let after = self.initial_margin(trader, staked)?;
         if let Some(before) = before {
-            return if after.is_met() { Ok(()) } else { self.check_reduced(trader, &before) };
+            if !after.is_met() {
+                self.check_reduced(trader, &before)?;
+            }
+            return Ok(after.worst);
         }
         if !after.validity.allows(Action::Place) {
             return Err(EngineError::PriceNotValidForAction);
         }
-        if after.is_met() { Ok(()) } else { Err(EngineError::BelowInitialMargin) }
+        if after.is_met() { Ok(after.worst) } else { Err(EngineError::BelowInitialMargin) }
     }
 
     /// A reduce-only order may leave the account below initial margin, but not further below than it was; and it may use

@@ -160,7 +160,7 @@ impl Trading<'_> {
         self.uncross(trader)?;
         self.narrow_bounds(position)?;
         self.check_limits(position, worst_before, interest_before)?;
-        self.check_risk(trader, None)?;
+        self.check_risk(trader, None, false)?;
         Ok(true)
     }
 

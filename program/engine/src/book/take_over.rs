@@ -55,7 +55,7 @@ impl Trading<'_> {
         let done = Liquidated { lots, quote: fill.quote, fee: cost.liquidation_fee, tip: QuoteAtoms::ZERO };
         self.record_liquidation(TradeEventKind::TakenOver, liquidator, target, &done)?;
         shortfall::resolve(&mut self.ledger, self.now, target)?;
-        self.check_risk(liquidator, None)?;
+        self.check_risk(liquidator, None, false)?;
         Ok(done)
     }
 

@@ -18,53 +18,58 @@ use crate::{
     error::{EngineError, Result},
     math,
     state::{Condition, LedgerView, MarketRow, PositionCell, Reference, TraderCell, TriggerCell},
-    units::{Lots, QuoteAtoms, QuoteDelta, Side},
+    units::{Lots, QuoteAtoms, QuoteDelta, Side, UnixSeconds},
 };
 
 /// What the account has made by trading. Fails with `Overflow` or `Corrupt`.
 pub fn profit(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteDelta> {
-    let mut equity = trader.cash.get();
-    for (_, held) in ledger.positions(trader) {
-        equity = equity.checked_add(margin::unrealised_prudent(ledger.row(held.market)?, held)?)?;
-    }
-    Ok(earned(trader, equity))
+    // WHY: any time will do, since nothing but the validity of prices depends on it.
+    Ok(earned(trader, margin::initial(ledger, trader, UnixSeconds::ZERO)?.equity))
 }
 
-/// What is left of that if all that the account has placed is executed as badly as it can be. Fails with `Overflow` or
-/// `Corrupt`.
+/// What is left of the profit, with this prudent equity, once so much that is at stake is lost. Fails with `Overflow`.
 #[inline(always)]
-pub fn worst_profit(ledger: &LedgerView<'_>, trader: &TraderCell) -> Result<QuoteDelta> {
-    let mut equity = trader.cash.get();
-    let mut next = trader.first_position;
-    while !next.is_nil() {
-        let held = ledger.position(next)?;
-        next = held.next;
-        // WHY: a position exists only in a listed market, so nothing but the table's end is looked at.
-        let row = ledger.rows.get(usize::from(held.market.get())).ok_or(EngineError::Corrupt)?;
-        equity = equity.checked_add(margin::unrealised_prudent(row, held)?)?;
-        if held.orders > 0 {
-            equity = equity.checked_sub(orders_loss(row, held)?.as_delta()?)?;
-        }
-        if !held.first_trigger.is_nil() {
-            equity = equity.checked_sub(triggers_loss(ledger, row, held)?.as_delta()?)?;
-        }
-    }
-    Ok(earned(trader, equity))
+pub fn worst_profit(trader: &TraderCell, equity: QuoteDelta, stake: QuoteAtoms) -> Result<QuoteDelta> {
+    // Below 2^63 as [`raised`] leaves it, so that the difference is above the equity just if it is too low for 64 bits.
+    let rest = QuoteDelta::new(equity.get().wrapping_sub(stake.get().cast_signed()));
+    if rest > equity { Err(EngineError::Overflow) } else { Ok(earned(trader, rest)) }
 }
 
+/// What a position's orders and triggers can lose.
 #[inline(always)]
-const fn earned(trader: &TraderCell, equity: QuoteDelta) -> QuoteDelta {
+pub fn at_stake(ledger: &LedgerView<'_>, row: &MarketRow, held: &PositionCell) -> Result<QuoteAtoms> {
+    let loss = orders_loss(row, held)?;
+    if held.first_trigger.is_nil() { Ok(loss) } else { raised(loss, triggers_loss(ledger, row, held)?) }
+}
+
+/// A sum that is to stay below 2^63, as `stake` is. Fails with `Overflow`.
+#[inline(always)]
+pub const fn raised(stake: QuoteAtoms, loss: QuoteAtoms) -> Result<QuoteAtoms> {
+    let sum = stake.get().wrapping_add(loss.get());
+    // WHY: a sum of two numbers with a clear top bit does not wrap, so one look at the top bits is enough.
+    if (loss.get() | sum).cast_signed() < 0 { Err(EngineError::Overflow) } else { Ok(QuoteAtoms::new(sum)) }
+}
+
+/// What the account has made by trading if its prudent equity is this.
+#[inline(always)]
+pub const fn earned(trader: &TraderCell, equity: QuoteDelta) -> QuoteDelta {
     let outside = trader.paid_in.get().wrapping_add(trader.absorbed.get().cast_signed());
     QuoteDelta::new(equity.get().wrapping_sub(outside))
 }
 
 /// What a position's open orders can lose: through the prudent prices, and by fees. A waiting one pays the taker's, and no
 /// maker pays more.
+///
+/// BOUND: neither side may lead to a position above `position_max`, so the lots of both are at most twice that, and their value
+/// is below 2^63 at whatever prices (see [`Ticks::bounded_notional`](crate::units::Ticks::bounded_notional)). A loss by fills is
+/// at most that less a tick for each lot, and a fee is a hundredth of it: with an atom for each lot all is below 2^64.
 #[inline(always)]
 fn orders_loss(row: &MarketRow, held: &PositionCell) -> Result<QuoteAtoms> {
-    let value = held.open_bid_notional.checked_add(held.open_ask_notional)?;
-    let lots = held.open_bid_lots.checked_add(held.open_ask_lots)?;
-    margin::fill_loss(row, held)?.checked_add(fees(row, value, lots)?)
+    let value = held.open_bid_notional.get().wrapping_add(held.open_ask_notional.get());
+    let lots = held.open_bid_lots.get().wrapping_add(held.open_ask_lots.get());
+    // ROUND: up for each fill, and a fill is at least a lot.
+    let fees = QuoteAtoms::new(value).ppm_ceil(row.taker_fee)?.get().wrapping_add(lots);
+    Ok(QuoteAtoms::new(margin::fill_loss(row, held).get().wrapping_add(fees)))
 }
 
 /// ROUND: up for each fill, and a fill is at least a lot.

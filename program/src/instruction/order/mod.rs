@@ -25,7 +25,7 @@ use pinocchio::{Address, error::ProgramError};
 use quantdesk_engine::{
     CellIndex, Generation, Result as EngineResult,
     book::Trading,
-    state::{Ledger, Session},
+    state::{Key, Ledger, Session},
 };
 
 /// Opens the three accounts, checks that the signer may trade for the trader named in the head, and runs `act` on the
@@ -56,22 +56,18 @@ pub struct Named<'a> {
     pub trader: CellIndex,
     /// Who signs.
     pub signer: &'a Address,
-    /// The ledger's address.
-    pub ledger: &'a Address,
+    /// Incarnation of the trader.
+    pub generation: Generation,
 }
 
 impl Named<'_> {
-    /// Fails with `SessionMismatch` unless the session is one of this signer for this incarnation of the trader in this ledger,
+    /// Fails with `SessionMismatch` unless the session is one of this signer for this incarnation of the trader in the ledger of this address,
     /// or with `TraderNotFound` once the trader is gone.
     #[inline(always)]
-    pub fn check(&self, session: &Session, ledger: &Ledger<'_>, generation: Generation) -> Result<(), ProgramError> {
-        let matches = session.trader == self.trader
-            && session.generation == generation
-            && session.key.matches(self.signer.as_array())
-            && session.ledger.matches(self.ledger.as_array());
-        if !matches {
+    pub fn check(&self, session: &Session, ledger: &Ledger<'_>, address: &Key) -> Result<(), ProgramError> {
+        if !session.is_of(address, self.signer.as_array(), self.trader, self.generation) {
             return Err(Refusal::SessionMismatch.into());
         }
-        live_trader(ledger, self.trader, generation).map(|_| ())
+        live_trader(ledger, self.trader, self.generation).map(|_| ())
     }
 }

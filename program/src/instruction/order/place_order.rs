@@ -10,18 +10,17 @@
 //! `book_sequence_max`, `FieldInvalid` for bytes that mean nothing, and as [`super::trade`] and
 //! [`quantdesk_engine::book::Trading::place_order_for`].
 
-use super::{Named, session::ACCOUNTS_WITH_SESSION, trade};
+use super::{session::ACCOUNTS_WITH_SESSION, tradable_trader};
 use crate::{
     account::{own_mut, signer},
     error::{Refusal, engine},
     instruction::{Context, expect, trading},
 };
 use bytemuck::{Pod, Zeroable};
-use pinocchio::{ProgramResult, error::ProgramError};
+use pinocchio::{ProgramResult, account::RefMut, error::ProgramError};
 use quantdesk_engine::{
-    CellIndex, EngineError, Generation, Lots, Ppm, Result as EngineResult, Side, Ticks, UnixSeconds,
+    CellIndex, EngineError, Generation, Lots, Ppm, QuoteDelta, Result as EngineResult, Side, Ticks, UnixSeconds,
     book::{Builder, NewOrder, OrderKind, SelfTrade, Trading},
-    session::{Action, Asked},
     state::Session,
 };
 
@@ -146,75 +145,73 @@ impl PlaceOrder {
 /// Runs the instruction.
 #[inline(always)]
 pub fn process(context: &mut Context<'_>) -> ProgramResult {
-    if context.accounts.len() == ACCOUNTS_WITH_SESSION {
-        return process_by_session(context);
-    }
     let arguments: PlaceOrder = context.arguments()?;
     if arguments.is_brought() {
         return process_brought(context);
     }
-    place(context, &arguments, |trading, trader, order| trading.submit_order(trader, order))
+    place(context, &arguments, |trading, trader, order, staked| trading.submit_order(trader, order, staked))
 }
 
-/// The same with a builder.
+/// The same with a builder. He is paid by the account, and a session has no way out for cash: it names none.
 ///
 /// WHY: out of line and from the bytes again, or the order would have to be in memory for those without one, too.
 #[cold]
 #[inline(never)]
 fn process_brought(context: &mut Context<'_>) -> ProgramResult {
     let arguments: PlaceOrder = context.arguments()?;
-    let builder = arguments.builder();
-    place(context, &arguments, |trading, trader, order| trading.place_order_for(trader, order, &builder).map(|_| ()))
+    let (builder, in_session) = (arguments.builder(), context.accounts.len() == ACCOUNTS_WITH_SESSION);
+    place(context, &arguments, |trading, trader, order, _| {
+        if in_session {
+            return Err(EngineError::SessionAction);
+        }
+        trading.place_order_for(trader, order, &builder).map(|placed| placed.worst)
+    })
 }
 
+/// Opens the accounts, checks that the signer may trade for the trader, and places with `act`, which returns the
+/// account's worst profit then if there is a session. As [`super::trade`], and between the two examinations of a session if there is one.
 #[inline(always)]
 fn place(
     context: &mut Context<'_>,
     arguments: &PlaceOrder,
-    act: impl FnOnce(&mut Trading<'_>, CellIndex, &NewOrder) -> EngineResult<()>,
+    act: impl FnOnce(&mut Trading<'_>, CellIndex, &NewOrder, bool) -> EngineResult<QuoteDelta>,
 ) -> ProgramResult {
     let order = arguments.order()?;
-    let valid_until = arguments.valid_until;
-    let late = trade(context, arguments.generation, |trading, trader| {
-        if !valid_until.is_zero() && trading.now.unix_seconds > valid_until {
-            return Ok(true);
-        }
-        trading.require_unmoved(arguments.book_sequence_max)?;
-        act(trading, trader, &order).map(|()| false)
-    })?;
-    if late { Err(Refusal::InstructionExpired.into()) } else { Ok(()) }
-}
-
-/// The same for a session key, which names no builder: he is paid by the account, and a session has no way out for cash.
-///
-/// WHY: beside the way of the others ([`super::session`]) and in one go, so that accounts are opened and the clock is read
-/// once.
-#[cold]
-#[inline(never)]
-fn process_by_session(context: &mut Context<'_>) -> ProgramResult {
-    let arguments: PlaceOrder = context.arguments()?;
-    let order = arguments.order()?;
-    let (price, lots) = (order.price, order.lots);
-    let [authority, market, ledger, session] = context.accounts else {
-        return Err(Refusal::AccountsCount.into());
+    let (trader, program_id, bytes) = (context.head.trader, context.program_id, context.arguments);
+    let (authority, market, ledger, session) = match context.accounts {
+        [authority, market, ledger] => (authority, market, ledger, None),
+        [authority, market, ledger, session] => (authority, market, ledger, Some(session)),
+        _ => return Err(Refusal::AccountsCount.into()),
     };
     let authority = signer(authority)?;
     let address = *ledger.address();
-    let (mut market, mut ledger) = (own_mut(market, context.program_id)?, own_mut(ledger, context.program_id)?);
-    let mut session = own_mut(session, context.program_id)?;
+    let (mut market, mut ledger) = (own_mut(market, program_id)?, own_mut(ledger, program_id)?);
     let mut trading = trading(&mut market, &mut ledger, &address)?;
-    let session = Session::load_mut(&mut session).map_err(engine)?;
-    let (trader, generation) = (context.head.trader, arguments.generation);
-    Named { trader, signer: authority, ledger: &address }.check(session, &trading.ledger, generation)?;
-    session.begin(&trading, Action::Place, true).map_err(engine)?;
-    if arguments.is_brought() {
-        return Err(engine(EngineError::SessionAction));
-    }
+    let session = match session {
+        None => {
+            tradable_trader(&trading.ledger, trader, arguments.generation, authority, false)?;
+            None
+        }
+        Some(session) => {
+            let mut session = RefMut::try_map(own_mut(session, program_id)?, Session::load_mut)
+                .map_err(|(_, error)| engine(error))?;
+            session
+                .begin_order(&trading, authority.as_array(), trader, arguments.generation)
+                .map_err(|error| error.map_or_else(|| Refusal::SessionMismatch.into(), engine))?;
+            Some(session)
+        }
+    };
     if !arguments.valid_until.is_zero() && trading.now.unix_seconds > arguments.valid_until {
         return Err(Refusal::InstructionExpired.into());
     }
     trading.require_unmoved(arguments.book_sequence_max).map_err(engine)?;
-    trading.submit_order(trader, &order).map_err(engine)?;
-    let row = trading.ledger.row(trading.market.header.index).map_err(engine)?;
-    session.end(&trading.ledger.view(), Asked::order(row, price, lots)).map_err(engine)
+    let worst = act(&mut trading, trader, &order, session.is_some()).map_err(engine)?;
+    match session {
+        None => Ok(()),
+        Some(mut session) => {
+            // WHY: from the bytes again, so that whoever signs himself keeps nothing for it.
+            let again: PlaceOrder = bytemuck::try_pod_read_unaligned(bytes).map_err(|_| Refusal::DataLength)?;
+            session.end_order(&trading, again.price, again.lots, worst).map_err(engine)
+        }
+    }
 }

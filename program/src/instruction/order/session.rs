@@ -71,9 +71,9 @@ fn begin(context: &mut Context<'_>, action: Action, risky: bool) -> ProgramResul
     let mut session = own_mut(session, context.program_id)?;
     let trading = trading(&mut market, &mut ledger, &address)?;
     let session = Session::load_mut(&mut session).map_err(engine)?;
-    let named = Named { trader: context.head.trader, signer: authority, ledger: &address };
     // The instruction compares its own generation with that of the cell.
-    named.check(session, &trading.ledger, session.generation)?;
+    let (trader, generation) = (context.head.trader, session.generation);
+    Named { trader, generation, signer: authority }.check(session, &trading.ledger, &trading.market.header.ledger)?;
     session.begin(&trading, action, risky).map_err(engine)
 }
 

@@ -11,7 +11,7 @@
 //! `SessionExpired`, `SessionAction`.
 
 use crate::{
-    account::{own, own_mut, signer},
+    account::{key_of, own, own_mut, signer},
     error::{Refusal, engine},
     instruction::{Context, expect, now, order::Named, tradable_trader},
 };
@@ -45,7 +45,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
         _ => return Err(Refusal::AccountsCount.into()),
     };
     let authority = signer(authority)?;
-    let address = *ledger.address();
+    let address = key_of(ledger.address());
     let mut ledger = own_mut(ledger, context.program_id)?;
     let (trader, generation) = (context.head.trader, arguments.generation);
     let Some(session) = session else {
@@ -56,7 +56,7 @@ pub fn process(context: &mut Context<'_>) -> ProgramResult {
     let session = own(session, context.program_id)?;
     let mut ledger = Ledger::load(&mut ledger).map_err(engine)?;
     let session = Session::load(&session).map_err(engine)?;
-    Named { trader, signer: authority, ledger: &address }.check(session, &ledger, generation)?;
+    Named { trader, generation, signer: authority }.check(session, &ledger, &address)?;
     let now = now()?;
     session.admit(Action::Heartbeat, now.unix_seconds).map_err(engine)?;
     account::heartbeat(&mut ledger, now, trader, arguments.seconds).map_err(engine)
