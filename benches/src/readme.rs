@@ -124,6 +124,13 @@ mod tests {
     }
 
     #[test]
+    fn a_session_costs_no_more_than_it_may() {
+        let page = include_str!("../compute_units.md");
+        let row = page.lines().find(|line| line.starts_with("| PlaceOrder by session over owner-signed")).unwrap();
+        assert!(row.contains("| met "), "{row}");
+    }
+
+    #[test]
     fn only_the_figures_of_the_instruction_table_change() {
         let page = "| case | 0 | 250 |\n|---|---|---|\n| Heartbeat | 1 | 1,234 |\n";
         let row = "text `Heartbeat`\n| 26 | `Heartbeat` | owner | ledger | 9 | |\n";

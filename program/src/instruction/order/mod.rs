@@ -61,8 +61,8 @@ pub struct Named<'a> {
 }
 
 impl Named<'_> {
-    /// Fails with `SessionMismatch` unless the session is one of this signer for this incarnation of the trader in the ledger of this address,
-    /// or with `TraderNotFound` once the trader is gone.
+    /// Fails with `SessionMismatch` unless the session is one of this signer for this incarnation of the trader in the
+    /// ledger of this address, or with `TraderNotFound` once the trader is gone.
     #[inline(always)]
     pub fn check(&self, session: &Session, ledger: &Ledger<'_>, address: &Key) -> Result<(), ProgramError> {
         if !session.is_of(address, self.signer.as_array(), self.trader, self.generation) {

@@ -1,8 +1,7 @@
 //! Order instructions that a session key signs: `[signer, market (writable), ledger (writable), session (writable)]`.
 //!
 //! The session is examined, then the instruction runs as if its owner had signed it, then what it has done is examined. So
-//! there is one code for each instruction, and whoever signs himself does not pay for sessions. `PlaceOrder` does the same in
-//! one go.
+//! there is one code for each instruction. `PlaceOrder` is examined on its way, from the sums that its margin needs anyway.
 //!
 //! Fails with `SessionMismatch`, `TraderNotFound`, as [`Session::begin`], as the instruction, and as [`Session::end`].
 
