@@ -43,6 +43,7 @@ pub fn tables(vm: &mut Vm) -> Result<Vec<Table>> {
         "`SettleMarketPosition` closes two positions against each other at the market's last price.",
     );
     compare(vm, &mut markets, &stage, &market_cases())?;
+    compare(vm, &mut markets, &stage, &governance_cases())?;
     let mut queue = table(
         "Queue and transfers",
         "A withdrawal that the outflow limiter does not let out at once is booked, and paid later by anybody.",
@@ -97,6 +98,28 @@ fn market_cases() -> Vec<Case> {
             let parameters = MarginParameters::new(index, maintenance, 86_400, listed.tiers, length);
             vm.accepted(&stage.desk, &stage.desk.venue.set_margin(stage.desk.admin, &parameters))
         }),
+        Case::new("SettleMarket", |vm, mut stage| {
+            let (_, address) = abandoned(&mut stage, true)?;
+            vm.accepted(&stage.desk, &stage.desk.venue.settle_market(&address))
+        }),
+        Case::new("SettleMarketPosition", |vm, mut stage| {
+            let (_, address) = abandoned(&mut stage, true)?;
+            stage.desk.chain.send(stage.desk.venue.settle_market(&address))?;
+            stage.wait(GRACE);
+            let [long, short] = [stage.newcomer, stage.house]
+                .map(|trader| Target { trader: trader.cell, generation: trader.generation });
+            vm.accepted(&stage.desk, &stage.desk.venue.settle_market_position(&address, long, short))
+        }),
+        Case::new("CloseMarket", |vm, mut stage| {
+            let (_, address) = abandoned(&mut stage, false)?;
+            stage.desk.chain.send(stage.desk.venue.settle_market(&address))?;
+            vm.accepted_unchecked(&stage.desk, &stage.desk.venue.close_market(stage.desk.admin, &address))
+        }),
+    ]
+}
+
+fn governance_cases() -> Vec<Case> {
+    vec![
         Case::new("SealExchange", |vm, mut stage| {
             let instruction = stage.desk.venue.seal_exchange(stage.desk.admin);
             stage.set_seal(0)?;
@@ -143,23 +166,6 @@ fn market_cases() -> Vec<Case> {
             let (_, propose) = unlisted(&mut stage)?;
             stage.desk.chain.send(propose)?;
             signed(vm, &stage, &stage.desk.venue.cancel_change(stage.desk.admin, 1))
-        }),
-        Case::new("SettleMarket", |vm, mut stage| {
-            let (_, address) = abandoned(&mut stage, true)?;
-            vm.accepted(&stage.desk, &stage.desk.venue.settle_market(&address))
-        }),
-        Case::new("SettleMarketPosition", |vm, mut stage| {
-            let (_, address) = abandoned(&mut stage, true)?;
-            stage.desk.chain.send(stage.desk.venue.settle_market(&address))?;
-            stage.wait(GRACE);
-            let [long, short] = [stage.newcomer, stage.house]
-                .map(|trader| Target { trader: trader.cell, generation: trader.generation });
-            vm.accepted(&stage.desk, &stage.desk.venue.settle_market_position(&address, long, short))
-        }),
-        Case::new("CloseMarket", |vm, mut stage| {
-            let (_, address) = abandoned(&mut stage, false)?;
-            stage.desk.chain.send(stage.desk.venue.settle_market(&address))?;
-            vm.accepted_unchecked(&stage.desk, &stage.desk.venue.close_market(stage.desk.admin, &address))
         }),
         Case::new("Guard, a mode", |vm, stage| {
             let wanted = Tightening::Mode { mode: Mode::CloseOnly, seconds: 60 };

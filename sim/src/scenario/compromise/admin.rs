@@ -18,12 +18,15 @@ use quantdesk_client::{
         governance::{
             change::{Kind, SourcesParameters},
             guard::Tightening,
-            mode::Mode,
+            mode::{HALT_SECONDS_MAX, Mode},
             parameter::{Parameter, Scope},
             queue::NO_MARKET,
             role::Role,
         },
-        risk::{life::MarginParameters, listing::TierParameters},
+        risk::{
+            life::{MarginParameters, RAMP_SECONDS_MIN},
+            listing::TierParameters,
+        },
         state::{MarketStatus, OracleSource, market::market_size},
     },
     view::key_of,
@@ -33,8 +36,6 @@ use quantdesk_client::{
 /// theft.
 const HALT_AT: i64 = 43_200;
 const SPITE_AT: i64 = 72_000;
-/// Longest halting.
-const HALT_SECONDS: u32 = 21_600;
 /// A change of margin that tightens, in percent of what is required: the largest there may be.
 const MARGIN_PERCENT: u32 = 125;
 /// What would pay if it took effect before everybody has left.
@@ -54,15 +55,11 @@ const LOOSER: [Parameter; 13] = [
     Parameter::QueueSeconds,
 ];
 
-/// Shortest ramp.
-const RAMP_SECONDS: u32 = 86_400;
-
 /// Whoever it robs may have left.
 const NOT_HIS: &[&str] = &["NotAuthorized", "TraderNotFound"];
 /// A step that is too large by now, and a ramp that is on its way, are found before the time is.
 const TOO_EARLY: &[&str] = &["ChangeTooEarly", "ChangeStepTooLarge", "MarginRampRunning"];
 const IN_TIME: &[&str] = &[DONE, "ChangeTooEarly", "ChangeStepTooLarge", "ChangeWithoutEffect", "MarginRampRunning"];
-const PROPOSED: &[&str] = &[DONE];
 const FULL: &[&str] = &[DONE, "ChangesFull"];
 
 /// The plan.
@@ -113,7 +110,7 @@ impl Admin {
         self.take_at_once(floor, log, loot, own)?;
         self.push(floor, log)?;
         if !self.stay || passed >= HALT_AT {
-            let halt = Tightening::Mode { mode: Mode::Halted, seconds: HALT_SECONDS };
+            let halt = Tightening::Mode { mode: Mode::Halted, seconds: HALT_SECONDS_MAX };
             let answers = &[DONE, "NotTightening", "HaltTooSoon"];
             log.send(floor, "halt for six hours", answers, &[floor.desk.venue.guard(floor.desk.admin, &halt)])?;
         }
@@ -140,12 +137,12 @@ impl Admin {
         }
         let feed = OracleSource::pyth(key_of(&floor.desk.name(b"feed of the thief")));
         let sources = venue.propose_sources(admin, index, &SourcesParameters::new(&[feed], 1));
-        log.send(floor, "propose an oracle of its own", PROPOSED, &[sources])?;
+        log.send(floor, "propose an oracle of its own", &[DONE], &[sources])?;
         let listing = MarketSpec::btc().parameters(&[feed]);
         let listing = venue.propose_listing(admin, self.market, &listing);
-        log.send(floor, "propose a market of its own", PROPOSED, &[listing])?;
+        log.send(floor, "propose a market of its own", &[DONE], &[listing])?;
         let lower = venue.propose_margin(admin, &margin(floor, 80));
-        log.send(floor, "propose lower margin", PROPOSED, &[lower])?;
+        log.send(floor, "propose lower margin", &[DONE], &[lower])?;
         if self.stay {
             let higher = venue.set_margin(admin, &margin(floor, MARGIN_PERCENT));
             log.send(floor, "raise margin at once, and liquidate", &[DONE], &[higher])?;
@@ -220,5 +217,5 @@ fn margin(floor: &Floor, percent: u32) -> MarginParameters {
         0 => tier,
         rate => TierParameters::new(tier.notional_max, Ppm::new(rate * percent / 100)),
     });
-    MarginParameters::new(market.index, listed.maintenance, RAMP_SECONDS, tiers, listed.tiers_len)
+    MarginParameters::new(market.index, listed.maintenance, RAMP_SECONDS_MIN, tiers, listed.tiers_len)
 }

@@ -7,10 +7,10 @@ use crate::{
     scenario::{self, Outcome, outcome::Story},
 };
 use anyhow::Result;
-use quantdesk_client::engine::outflow::WINDOW_SECONDS;
+use quantdesk_client::engine::{governance::mode::HALT_SECONDS_MAX, outflow::WINDOW_SECONDS};
 
-/// Seconds in which everything ends that stops customers: six hours, and one more.
-const HALT_OVER_SECONDS: i64 = 25_200;
+/// Seconds in which everything ends that stops customers, and an hour.
+const HALT_OVER_SECONDS: i64 = HALT_SECONDS_MAX as i64 + 3_600;
 /// A whole in parts per million.
 const PPM: i128 = 1_000_000;
 

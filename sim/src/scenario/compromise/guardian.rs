@@ -10,13 +10,17 @@ use quantdesk_client::{
     Address,
     engine::{
         Lots, QuoteAtoms,
-        governance::{guard::Tightening, mode::Mode, parameter::Parameter, queue::NO_MARKET, role::Role},
+        governance::{
+            guard::Tightening,
+            mode::{HALT_SECONDS_MAX, Mode},
+            parameter::Parameter,
+            queue::NO_MARKET,
+            role::Role,
+        },
         state::MarketStatus,
     },
 };
 
-/// Longest halting.
-const HALT_SECONDS: u32 = 21_600;
 const NOT_HIS: &[&str] = &["NotAuthorized"];
 /// Nothing can be tightened twice.
 const TIGHTER: &[&str] = &[DONE, "NotTightening", "HaltTooSoon"];
@@ -56,7 +60,7 @@ impl Guardian {
         for role in [Role::Admin, Role::Lister, Role::FeeCollector] {
             log.send(floor, "take another role", NOT_HIS, &[venue.rotate_role(key, role, &own)])?;
         }
-        let halt = venue.guard(key, &Tightening::Mode { mode: Mode::Halted, seconds: HALT_SECONDS });
+        let halt = venue.guard(key, &Tightening::Mode { mode: Mode::Halted, seconds: HALT_SECONDS_MAX });
         self.nonce.send(floor, log, "a halt signed long ago", halt.clone())?;
         log.send(floor, "halt for six hours", TIGHTER, &[halt])?;
         let cap = venue.guard(key, &Tightening::PositionMax { market, lots: lots_max });

@@ -1,6 +1,7 @@
 //! What a thief does with the key of a trader's session.
 
 use super::{
+    DAY_SECONDS,
     attempts::{Attempts, DONE},
     stage::{MARKET, Stage},
 };
@@ -24,7 +25,6 @@ const LIMITS: [u64; 3] = [20_000_000_000, 2_000_000_000_000, 1_000_000_000];
 const TRIPS: usize = 12;
 /// When the victim sees it and ends the session: seconds after the theft.
 const REVOKED_AT: i64 = 79_200;
-const DAY_SECONDS: i64 = 86_400;
 
 /// The plan.
 pub struct Session {
